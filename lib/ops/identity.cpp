@@ -1,0 +1,23 @@
+#include "lib/ops/evaluate.h"
+#include "lib/ops/gradient.h"
+#include "lib/ops/infer.h"
+#include "lib/ops/op.h"
+
+namespace espalier::ops {
+namespace {
+
+void infer(InferContext& c) {
+  c.require_inputs(1, 1);
+  c.outputs()[0] = c.input(0);
+}
+
+void evaluate(EvaluateContext& c) { c.set(0, c.input(0)); }
+
+void gradient(GradientContext& c) { c.set_grad(0, c.grad_output()); }
+
+}  // namespace
+
+extern const Op identity;
+const Op identity = {.name = "Identity", .infer = infer, .evaluate = evaluate, .gradient = gradient, .is_view = true};
+
+}  // namespace espalier::ops

@@ -1,0 +1,108 @@
+#include "lib/ops/infer.h"
+
+#include <algorithm>
+
+#include "lib/base/error.h"
+#include "lib/ops/evaluate.h"
+#include "lib/ops/gradient.h"
+
+namespace espalier {
+namespace {
+
+const Fact kNoFact;
+
+[[noreturn]] void fail_at(const Node& node, const std::string& message) {
+  throw Error(ErrorKind::bad_data, node.where() + ": " + message);
+}
+
+}  // namespace
+
+const Fact& InferContext::input(size_t i) const { return i < inputs_.size() && inputs_[i] ? *inputs_[i] : kNoFact; }
+
+const Tensor* InferContext::constant(size_t i) const {
+  const auto& constant = input(i).constant;
+  return constant ? &*constant : nullptr;
+}
+
+std::optional<std::vector<int64_t>> InferContext::integers(size_t i) const {
+  if (const Tensor* tensor = constant(i)) return tensor->to_int64s();
+  const auto symbolic = numbers(i);
+  return symbolic ? to_known(*symbolic) : std::nullopt;
+}
+
+std::optional<std::vector<Dim>> InferContext::numbers(size_t i) const {
+  if (const auto& known = input(i).numbers) return known;
+  const Tensor* tensor = constant(i);
+  if (!tensor || !is_integer(tensor->type()) || tensor->rank() > 1) return std::nullopt;
+  return to_symbolic(tensor->to_int64s());
+}
+
+std::optional<std::vector<int64_t>> InferContext::integers_from(std::string_view attribute, size_t i, int input_since,
+                                                                bool* unknown) const {
+  *unknown = false;
+  if (version() < input_since) {
+    if (!node_.has(attribute)) return std::nullopt;
+    return node_.require<std::vector<int64_t>>(attribute);
+  }
+  if (!has_input(i)) return std::nullopt;
+  auto result = integers(i);
+  *unknown = !result;
+  return result;
+}
+
+void InferContext::fail(const std::string& message) const { fail_at(node_, message); }
+
+void InferContext::require_inputs(size_t least, size_t most) const {
+  if (input_count() < least || input_count() > most) {
+    fail("has " + std::to_string(input_count()) + " inputs, expected " +
+         (least == most ? std::to_string(least) : std::to_string(least) + " to " + std::to_string(most)));
+  }
+  for (size_t i = 0; i < least; ++i) {
+    if (!has_input(i)) fail("input " + std::to_string(i) + " is missing");
+  }
+}
+
+void InferContext::require_rank(size_t i, int64_t least, int64_t most) const {
+  if (!has_rank(i) || (rank(i) >= least && rank(i) <= most)) return;
+  fail("input '" + graph_.value(node_.inputs[i]).name + "' has rank " + std::to_string(rank(i)) + ", expected " +
+       (least == most ? std::to_string(least)
+                      : std::to_string(least) + (most < 64 ? " to " + std::to_string(most) : " or more")));
+}
+
+int64_t InferContext::axis(int64_t axis, int64_t rank) const {
+  if (axis < -rank || axis >= rank) {
+    fail("axis is " + std::to_string(axis) + ", expected one in [" + std::to_string(-rank) + ", " +
+         std::to_string(rank) + ")");
+  }
+  return axis < 0 ? axis + rank : axis;
+}
+
+SymbolicDims broadcast(const InferContext& context, const SymbolicDims& a, const SymbolicDims& b) {
+  SymbolicDims result(std::max(a.size(), b.size()));
+  for (size_t i = 0; i < result.size(); ++i) {
+    const Dim x = i < a.size() ? a[a.size() - 1 - i] : Dim(1);
+    const Dim y = i < b.size() ? b[b.size() - 1 - i] : Dim(1);
+    Dim& out = result[result.size() - 1 - i];
+    if (x.is(1)) out = y;
+    else if (y.is(1) || x == y) out = x;
+    else if (x.known() && y.known()) context.fail("shapes " + to_string(a) + " and " + to_string(b) + " do not broadcast");
+    else if (x.known()) out = x;  // above 1, so the other is this or 1
+    else if (y.known()) out = y;
+  }
+  return result;
+}
+
+std::optional<std::vector<int64_t>> EvaluateContext::integers_from(std::string_view attribute, size_t i,
+                                                                   int input_since) const {
+  if (version() < input_since) {
+    if (!node_.has(attribute)) return std::nullopt;
+    return node_.require<std::vector<int64_t>>(attribute);
+  }
+  if (!has_input(i)) return std::nullopt;
+  return input(i).to_int64s();
+}
+
+void EvaluateContext::fail(const std::string& message) const { fail_at(node_, message); }
+void GradientContext::fail(const std::string& message) const { fail_at(node(), message); }
+
+}  // namespace espalier

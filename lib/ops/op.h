@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "lib/graph/graph.h"
+
+namespace espalier {
+
+class InferContext;     // infer.h
+class EvaluateContext;  // evaluate.h
+class LowerContext;     // lower.h
+class GradientContext;  // gradient.h
+class UnitContext;      // units.h
+class CutContext;       // units.h
+
+/// What running a node once costs.
+struct Cost {
+  int64_t macs = 0;   ///< multiply-accumulates of Conv, MatMul, Gemm, RNN and attention; 1 MAC = 2 FLOPs
+  int64_t flops = 0;  ///< all floating-point operations, 2 per MAC included
+  int64_t bytes = 0;  ///< bytes of inputs read and outputs written
+};
+
+/// An operator: its facets. Only `infer` and `evaluate` are required; a null facet means "not supported", which callers
+/// turn into a message naming node and op. One object a file, in the registry's sorted list; no state.
+struct Op {
+  std::string_view name;
+  std::string_view domain = "";
+  /// Opset version from which on `infer` and `evaluate` read every form correctly, and the newest form they know.
+  int since = 1;
+  int until = 23;
+
+  /// Types and shapes out from types and shapes in, and all validation of the node.
+  void (*infer)(InferContext&) = nullptr;
+  /// The plain reference on host tensors, in every type ONNX allows and double for every float op.
+  void (*evaluate)(EvaluateContext&) = nullptr;
+  /// The fast step. Without it a plan runs `evaluate` on plain layouts.
+  void (*lower)(LowerContext&) = nullptr;
+  /// Nodes that compute the gradients of the wanted inputs.
+  void (*gradient)(GradientContext&) = nullptr;
+  /// Index semantics on unit ids, and the same for the surgeon.
+  void (*units)(UnitContext&) = nullptr;
+  void (*cut)(CutContext&) = nullptr;
+  /// MACs, FLOPs and bytes of one run, known sizes assumed.
+  Cost (*cost)(const InferContext&) = nullptr;
+  /// Indices of the inputs that are trainable weights where they are constants.
+  std::vector<int> (*parameters)(const Node&) = nullptr;
+  /// Bit i: input i only lends its shape; its elements are never read (`like` operands).
+  uint32_t shape_only_inputs = 0;
+  /// Output i is the same elements as input 0 for every run (Identity, Reshape, Flatten ...): aliasing is legal.
+  bool is_view = false;
+  /// Same inputs, same outputs; false for random ops.
+  bool deterministic = true;
+  /// The output's sign and value come from one element of each input at the same (broadcast) position.
+  bool elementwise = false;
+};
+
+/// The operator that a node uses, or nullptr where it is opaque: unknown name, foreign domain, or a version of its
+/// domain outside [since, until] of what is known.
+const Op* find_op(const Node& node);
+const Op* find_op(std::string_view domain, std::string_view name);
+
+/// All operators, sorted by domain and name.
+std::span<const Op* const> all_ops();
+
+}  // namespace espalier
