@@ -5,8 +5,8 @@
 
 namespace espalier::testing {
 
-/// A file below the folder of shared models and data that is not part of the project: the environment variable
-/// ESPALIER_SHARED, which ctest sets, or ../shared beside the source tree. The file need not exist:
+/// A file below the folder of shared models and data that is not part of the project: the environment
+/// variable ESPALIER_SHARED, which ctest sets, or ../shared beside the source tree. The file need not exist:
 ///     if (!exists(shared_path("zoo"))) GTEST_SKIP() << "no shared zoo (set ESPALIER_SHARED)";
 std::filesystem::path shared_path(const std::string& relative);
 
@@ -14,7 +14,8 @@ std::filesystem::path shared_path(const std::string& relative);
 std::filesystem::path source_path(const std::string& relative);
 
 /// A Python interpreter that can import all of the given modules ("numpy onnxruntime"), or an empty string.
-/// Tried are the environment variable ESPALIER_PYTHON, which ctest sets when the build knows one, and python3.
+/// Tried are the environment variable ESPALIER_PYTHON, which ctest sets when the build knows one, and
+/// python3.
 ///     const std::string python = python_with("onnxruntime");
 ///     if (python.empty()) GTEST_SKIP() << "no Python with onnxruntime (tools/check installs it)";
 std::string python_with(const std::string& modules);
