@@ -67,7 +67,7 @@ bool Graph::contains(NodeId id) const {
 void Graph::link(NodeId id) {
   for (const ValueId v : nodes_[id]->outputs) {
     if (v == kNone) continue;
-    check(value(v).name.size() && producers_[v] == kNone, "one producer for value " + value(v).name);
+    check(!value(v).name.empty() && producers_[v] == kNone, "one producer for value " + value(v).name);
     producers_[v] = id;
   }
   for (const ValueId v : nodes_[id]->inputs) {
