@@ -2,6 +2,7 @@
 # Fails with file, line and include when a room reaches for a room it does not stand on, when a library is
 # seen outside the one room that wraps it, or when an include of ours is not written from the project's root.
 
+cmake_minimum_required(VERSION 3.25)
 string(REPLACE "," ";" allowed "${ALLOWED}")
 list(APPEND allowed "${ROOM}")
 file(STRINGS "${FILES}" files)
