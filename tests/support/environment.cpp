@@ -30,6 +30,8 @@ std::filesystem::path source_path(const std::string& relative) {
   return std::filesystem::path(ESPALIER_SOURCE_DIR) / relative;
 }
 
+std::filesystem::path onnx_testdata() { return ESPALIER_ONNX_TESTDATA; }
+
 std::string python_with(const std::string& modules) {
   for (const std::string& python : {environment("ESPALIER_PYTHON"), std::string("python3")}) {
     if (!python.empty() && imports(python, modules)) return python;

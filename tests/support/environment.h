@@ -13,6 +13,10 @@ std::filesystem::path shared_path(const std::string& relative);
 /// A file of the project's own source tree, for example source_path("models/README.md").
 std::filesystem::path source_path(const std::string& relative);
 
+/// The data folder of the package libonnx-testdata, with node/, simple/ ... in it; empty where it is not installed.
+///     if (onnx_testdata().empty()) GTEST_SKIP() << "libonnx-testdata is not installed";
+std::filesystem::path onnx_testdata();
+
 /// A Python interpreter that can import all of the given modules ("numpy onnxruntime"), or an empty string.
 /// Tried are the environment variable ESPALIER_PYTHON, which ctest sets when the build knows one, and
 /// python3.
