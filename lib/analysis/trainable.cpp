@@ -1,0 +1,84 @@
+#include "lib/analysis/trainable.h"
+
+#include <algorithm>
+
+namespace espalier {
+namespace {
+
+class Search {
+ public:
+  Search(const Graph& graph, const FactTable& facts) : graph_(graph), facts_(facts), weighted_(graph.value_count(), false) {}
+
+  std::vector<ValueId> run() {
+    for (const NodeId id : graph_.nodes()) visit(id);
+    return std::move(found_);
+  }
+
+ private:
+  void visit(NodeId id) {
+    const Node& node = graph_.node(id);
+    const Op* op = find_op(node);
+    if (!op || !node.has_output(0) || facts_.constant(node.outputs[0])) return;
+    bool weighted = op->is_view && node.has_input(0) && weighted_[node.inputs[0]];
+    if (op->parameters) {
+      for (const int i : op->parameters(node)) {
+        if (node.has_input(i)) weighted |= add(node.inputs[i]);
+      }
+    }
+    weighted |= is_affine(node) && after_weights(node);
+    weighted_[node.outputs[0]] = weighted;
+  }
+
+  static bool is_affine(const Node& node) {
+    return node.domain.empty() && node.inputs.size() == 2 &&
+           (node.op_type == "Add" || node.op_type == "Sub" || node.op_type == "Mul" || node.op_type == "Div");
+  }
+
+  bool after_weights(const Node& node) {
+    for (const size_t i : {size_t{0}, size_t{1}}) {
+      if (!weighted_[node.inputs[1 - i]]) continue;
+      const Tensor* constant = facts_.constant(node.inputs[i]);
+      if (constant && constant->size() > 1 && !is_mask(*constant)) add(node.inputs[i]);
+      return constant != nullptr;
+    }
+    return false;
+  }
+
+  /// Zeros and ones, both present: it selects.
+  static bool is_mask(const Tensor& tensor) {
+    if (!is_float(tensor.type())) return false;
+    const auto values = tensor.to_doubles();
+    const auto ones = std::count(values.begin(), values.end(), 1.0);
+    const auto zeros = std::count(values.begin(), values.end(), 0.0);
+    return ones > 0 && zeros > 0 && ones + zeros == static_cast<int64_t>(values.size());
+  }
+
+  /// Adds the stored constant that `v` is a rearrangement of, if there is one.
+  bool add(ValueId v) {
+    while (!graph_.constant(v)) {
+      const NodeId made_by = graph_.producer(v);
+      if (made_by == kNone) return false;
+      const Node& node = graph_.node(made_by);
+      const Op* op = find_op(node);
+      const bool rearranges = op && (op->is_view || (node.domain.empty() && node.op_type == "Transpose"));
+      if (!rearranges || !node.has_input(0)) return false;
+      v = node.inputs[0];
+    }
+    if (!is_float(graph_.constant(v)->type())) return false;
+    if (std::find(found_.begin(), found_.end(), v) == found_.end()) found_.push_back(v);
+    return true;
+  }
+
+  const Graph& graph_;
+  const FactTable& facts_;
+  std::vector<bool> weighted_;
+  std::vector<ValueId> found_;
+};
+
+}  // namespace
+
+std::vector<ValueId> trainable_parameters(const Graph& graph, const FactTable& facts) {
+  return Search(graph, facts).run();
+}
+
+}  // namespace espalier

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <vector>
+
+#include "lib/analysis/infer.h"
+
+namespace espalier {
+
+/// Initialisers and Constant outputs that are trainable weights, each once, in the order of first use.
+///
+/// A float constant is one where it is an input that its op's `parameters` facet names (Conv W and B, the constant side of
+/// MatMul, norm scale and bias ...), or the constant operand of an Add, Sub, Mul or Div whose other operand comes from such
+/// an op, directly or through views and other such operands, and which has more than one element (a scalar there is an
+/// epsilon or a fixed factor). It is found through Identity, Transpose and views of it. Not trainable: masks, means and
+/// variances of BatchNormalization, constants of other ops, integers, and what only opaque ops read.
+std::vector<ValueId> trainable_parameters(const Graph& graph, const FactTable& facts);
+
+}  // namespace espalier
