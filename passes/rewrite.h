@@ -1,0 +1,23 @@
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "lib/graph/graph.h"
+
+namespace espalier {
+
+/// Calls `edit` on every body of If, Loop and Scan inside `graph`, innermost first, and on `graph` itself last. `edit`
+/// returns how much it changed; a body that changed is set anew. Returns the sum.
+int64_t edit_graphs(Graph& graph, const std::function<int64_t(Graph&)>& edit);
+
+/// By value id: whether a body of one of the graph's nodes reads the value by its name.
+std::vector<bool> captured_values(const Graph& graph);
+
+/// Takes out a node whose only used output always equals the value `same`: its readers read `same` instead. Where the
+/// output's name must stay (a graph output, or read by a body), the producer of `same` makes it under that name. Returns
+/// false, and changes nothing, where neither can be: `same` is an input, an initialiser, has a name that must stay too, or
+/// comes from an opaque node.
+bool bypass_node(Graph& graph, NodeId id, ValueId same, const std::vector<bool>& captured);
+
+}  // namespace espalier
