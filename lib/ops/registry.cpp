@@ -7,12 +7,80 @@ namespace espalier {
 namespace ops {
 // One line an operator, sorted by domain and name; each is defined in the file of its name or its family.
 extern const Op identity;
+extern const Op negative_log_likelihood_loss;
+extern const Op softmax_cross_entropy_loss;
+// ai.espalier
+extern const Op average_pool_grad;
+extern const Op batch_normalization_grad;
+extern const Op clip_grad;
+extern const Op concat_grad_op;
+extern const Op conv_grad_input;
+extern const Op conv_grad_weight;
+extern const Op dropout_training;
+extern const Op expand_like_op;
+extern const Op gather_grad_op;
+extern const Op global_average_pool_grad;
+extern const Op hard_sigmoid_grad;
+extern const Op hard_swish_grad;
+extern const Op leaky_relu_grad;
+extern const Op log_softmax_grad;
+extern const Op max_pool_grad;
+extern const Op mean_squared_error;
+extern const Op mean_squared_error_grad;
+extern const Op negative_log_likelihood_loss_grad;
+extern const Op pad_grad_op;
+extern const Op reduce_mean_grad_op;
+extern const Op reduce_sum_grad_op;
+extern const Op relu_grad;
+extern const Op reshape_like_op;
+extern const Op sigmoid_grad;
+extern const Op slice_grad_op;
+extern const Op soft_target_cross_entropy;
+extern const Op soft_target_cross_entropy_grad;
+extern const Op softmax_cross_entropy_loss_grad;
+extern const Op softmax_grad;
+extern const Op sum_to_op;
+extern const Op tanh_grad;
 }  // namespace ops
 
 namespace {
 
 constexpr std::array kOps = {
     &ops::identity,
+    &ops::negative_log_likelihood_loss,
+    &ops::softmax_cross_entropy_loss,
+    // ai.espalier
+    &ops::average_pool_grad,
+    &ops::batch_normalization_grad,
+    &ops::clip_grad,
+    &ops::concat_grad_op,
+    &ops::conv_grad_input,
+    &ops::conv_grad_weight,
+    &ops::dropout_training,
+    &ops::expand_like_op,
+    &ops::gather_grad_op,
+    &ops::global_average_pool_grad,
+    &ops::hard_sigmoid_grad,
+    &ops::hard_swish_grad,
+    &ops::leaky_relu_grad,
+    &ops::log_softmax_grad,
+    &ops::max_pool_grad,
+    &ops::mean_squared_error,
+    &ops::mean_squared_error_grad,
+    &ops::negative_log_likelihood_loss_grad,
+    &ops::pad_grad_op,
+    &ops::reduce_mean_grad_op,
+    &ops::reduce_sum_grad_op,
+    &ops::relu_grad,
+    &ops::reshape_like_op,
+    &ops::sigmoid_grad,
+    &ops::slice_grad_op,
+    &ops::soft_target_cross_entropy,
+    &ops::soft_target_cross_entropy_grad,
+    &ops::softmax_cross_entropy_loss_grad,
+    &ops::softmax_grad,
+    &ops::sum_to_op,
+    &ops::tanh_grad,
 };
 
 bool before(const Op* op, std::pair<std::string_view, std::string_view> key) {

@@ -1,0 +1,90 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "lib/base/parallel.h"
+#include "lib/ops/evaluate.h"
+#include "lib/ops/infer.h"
+#include "lib/ops/op.h"
+
+namespace espalier::ops {
+namespace {
+
+void infer(InferContext& c) {
+  c.require_inputs(2, 2);
+  c.set(0, c.type(1).has_rank() ? c.type(1) : c.type(0));
+}
+
+/// dx = slope(v) * dy, where v is the forward's input or output.
+template <class Slope>
+void scale_by(EvaluateContext& c, Slope&& slope) {
+  const Tensor v = c.input(0).cast(DataType::float64), dy = c.input(1).cast(DataType::float64);
+  if (v.size() != dy.size()) c.fail("inputs have " + to_string(v.dims()) + " and " + to_string(dy.dims()) + ", expected the same");
+  Tensor dx(DataType::float64, v.dims());
+  const auto from = v.data<double>(), grad = dy.data<double>();
+  const auto to = dx.mutable_data<double>();
+  parallel_for(v.size(), 4096, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) to[i] = slope(from[i]) * grad[i];
+  });
+  c.set(0, dx.cast(c.input(1).type()));
+}
+
+void relu(EvaluateContext& c) {
+  scale_by(c, [](double y) { return y > 0 ? 1.0 : 0.0; });
+}
+
+void leaky_relu(EvaluateContext& c) {
+  const double alpha = c.node().get<float>("alpha", 0.01f);
+  scale_by(c, [=](double x) { return x > 0 ? 1.0 : alpha; });
+}
+
+void clip(EvaluateContext& c) {
+  const float min = c.node().get<float>("min", -std::numeric_limits<float>::infinity());
+  const float max = c.node().get<float>("max", std::numeric_limits<float>::infinity());
+  scale_by(c, [=](double y) {
+    const auto rounded = static_cast<float>(y);
+    return rounded > min && rounded < max ? 1.0 : 0.0;
+  });
+}
+
+void sigmoid(EvaluateContext& c) {
+  scale_by(c, [](double y) { return y * (1 - y); });
+}
+
+void tanh_(EvaluateContext& c) {
+  scale_by(c, [](double y) { return 1 - y * y; });
+}
+
+void hard_sigmoid(EvaluateContext& c) {
+  const double alpha = c.node().get<float>("alpha", 0.2f);
+  scale_by(c, [=](double y) { return y > 0 && y < 1 ? alpha : 0.0; });
+}
+
+void hard_swish(EvaluateContext& c) {
+  scale_by(c, [](double x) { return x <= -3 ? 0.0 : x >= 3 ? 1.0 : x / 3 + 0.5; });
+}
+
+constexpr Op element_grad(std::string_view name, void (*evaluate)(EvaluateContext&)) {
+  return {.name = name, .domain = kInternalDomain, .infer = infer, .evaluate = evaluate, .elementwise = true};
+}
+
+}  // namespace
+
+extern const Op relu_grad, leaky_relu_grad, clip_grad, sigmoid_grad, tanh_grad, hard_sigmoid_grad, hard_swish_grad;
+
+/// ReluGrad(y, dy), from the output.
+const Op relu_grad = element_grad("ReluGrad", relu);
+/// LeakyReluGrad(x, dy) {alpha}.
+const Op leaky_relu_grad = element_grad("LeakyReluGrad", leaky_relu);
+/// ClipGrad(y, dy) {min, max}, from the output: passes where min < y < max.
+const Op clip_grad = element_grad("ClipGrad", clip);
+/// SigmoidGrad(y, dy), from the output.
+const Op sigmoid_grad = element_grad("SigmoidGrad", sigmoid);
+/// TanhGrad(y, dy), from the output.
+const Op tanh_grad = element_grad("TanhGrad", tanh_);
+/// HardSigmoidGrad(y, dy) {alpha}, from the output.
+const Op hard_sigmoid_grad = element_grad("HardSigmoidGrad", hard_sigmoid);
+/// HardSwishGrad(x, dy).
+const Op hard_swish_grad = element_grad("HardSwishGrad", hard_swish);
+
+}  // namespace espalier::ops

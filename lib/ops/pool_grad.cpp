@@ -1,0 +1,133 @@
+#include <algorithm>
+#include <cmath>
+
+#include "lib/base/parallel.h"
+#include "lib/ops/evaluate.h"
+#include "lib/ops/infer.h"
+#include "lib/ops/op.h"
+#include "lib/ops/taps.h"
+
+namespace espalier::ops {
+namespace {
+
+void infer_max(InferContext& c) {
+  c.require_inputs(3, 3);
+  c.require_rank(0, 3, 5);
+  c.set(0, c.type(0));
+}
+
+void infer_average(InferContext& c) {
+  c.require_inputs(2, 2);
+  c.require_rank(0, 3, 5);
+  c.set(0, c.type(0));
+}
+
+Dims spatial(const Tensor& t) { return {t.dims().begin() + 2, t.dims().end()}; }
+
+WindowGeometry pool_window(const EvaluateContext& c, const Tensor& x, const Tensor& dy) {
+  return window_geometry(c.node(), spatial(x), c.node().require<std::vector<int64_t>>("kernel_shape"), spatial(dy));
+}
+
+/// dx += dy at the first maximum of each window of one plane.
+void add_at_maxima(const std::vector<Tap>& taps, const double* x, const double* dy, double* dx) {
+  for (size_t i = 0; i < taps.size();) {
+    size_t best = i, next = i + 1;
+    for (; next < taps.size() && taps[next].out == taps[i].out; ++next) {
+      const double value = x[taps[next].in];
+      if (value > x[taps[best].in] || (std::isnan(value) && !std::isnan(x[taps[best].in]))) best = next;
+    }
+    dx[taps[best].in] += dy[taps[best].out];
+    i = next;
+  }
+}
+
+void evaluate_max(EvaluateContext& c) {
+  const Tensor x = c.input(0).cast(DataType::float64), dy = c.input(2).cast(DataType::float64);
+  const auto window = taps(pool_window(c, x, dy));
+  Tensor dx(DataType::float64, x.dims());
+  const int64_t planes = x.dims()[0] * x.dims()[1];
+  const int64_t in = element_count(spatial(x)), out = element_count(spatial(dy));
+  const double* from = x.data<double>().data();
+  const double* grad = dy.data<double>().data();
+  double* to = dx.mutable_data<double>().data();
+  parallel_for(planes, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) add_at_maxima(window, from + i * in, grad + i * out, to + i * in);
+  });
+  c.set(0, dx.cast(c.input(0).type()));
+}
+
+/// Positions that each window of AveragePool divides by.
+std::vector<double> window_sizes(const WindowGeometry& w, const std::vector<Tap>& taps, bool count_pads) {
+  const int64_t out = element_count(w.out);
+  std::vector<double> sizes(out, 0);
+  for (const Tap& t : taps) sizes[t.out] += 1;
+  if (!count_pads) return sizes;
+  WindowGeometry padded = w;  // as if the padding were input; what ceil_mode adds beyond it does not count
+  for (size_t i = 0; i < w.in.size(); ++i) padded.in[i] += w.begin[i] + w.end[i];
+  padded.begin.assign(w.in.size(), 0);
+  sizes.assign(out, 0);
+  for (const Tap& t : espalier::taps(padded)) sizes[t.out] += 1;
+  return sizes;
+}
+
+void evaluate_average(EvaluateContext& c) {
+  const Tensor dy = c.input(1).cast(DataType::float64);
+  Tensor dx(DataType::float64, c.input(0).dims());
+  const WindowGeometry w = pool_window(c, dx, dy);
+  const auto window = taps(w);
+  const auto sizes = window_sizes(w, window, c.node().get<int64_t>("count_include_pad", 0) != 0);
+  const int64_t in = element_count(w.in), out = element_count(w.out);
+  const double* grad = dy.data<double>().data();
+  double* to = dx.mutable_data<double>().data();
+  parallel_for(dx.dims()[0] * dx.dims()[1], 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      for (const Tap& t : window) to[i * in + t.in] += grad[i * out + t.out] / sizes[t.out];
+    }
+  });
+  c.set(0, dx.cast(c.input(1).type()));
+}
+
+void evaluate_global(EvaluateContext& c) {
+  const Tensor dy = c.input(1).cast(DataType::float64);
+  Tensor dx(DataType::float64, c.input(0).dims());
+  const int64_t in = element_count(spatial(dx));
+  const double* grad = dy.data<double>().data();
+  double* to = dx.mutable_data<double>().data();
+  parallel_for(dy.size(), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) std::fill_n(to + i * in, in, grad[i] / static_cast<double>(in));
+  });
+  c.set(0, dx.cast(c.input(1).type()));
+}
+
+}  // namespace
+
+/// MaxPoolGrad(x, y, dy) -> dx, with MaxPool's attributes. The first maximum of a window gets all of it.
+extern const Op max_pool_grad;
+const Op max_pool_grad = {
+    .name = "MaxPoolGrad",
+    .domain = kInternalDomain,
+    .infer = infer_max,
+    .evaluate = evaluate_max,
+};
+
+/// AveragePoolGrad(x_like, dy) -> dx, with AveragePool's attributes.
+extern const Op average_pool_grad;
+const Op average_pool_grad = {
+    .name = "AveragePoolGrad",
+    .domain = kInternalDomain,
+    .infer = infer_average,
+    .evaluate = evaluate_average,
+    .shape_only_inputs = 0b1,
+};
+
+/// GlobalAveragePoolGrad(x_like, dy) -> dx.
+extern const Op global_average_pool_grad;
+const Op global_average_pool_grad = {
+    .name = "GlobalAveragePoolGrad",
+    .domain = kInternalDomain,
+    .infer = infer_average,
+    .evaluate = evaluate_global,
+    .shape_only_inputs = 0b1,
+};
+
+}  // namespace espalier::ops
