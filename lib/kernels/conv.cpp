@@ -1,0 +1,120 @@
+#include "lib/kernels/conv.h"
+
+#include "lib/base/error.h"
+#include "lib/kernels/dnnl_api.h"
+
+namespace espalier {
+namespace {
+
+using namespace dnnl_api;
+using dnnl::convolution_backward_data;
+using dnnl::convolution_backward_weights;
+using dnnl::convolution_forward;
+
+constexpr auto kAlgorithm = dnnl::algorithm::convolution_direct;
+
+/// oneDNN counts dilation from 0 and has an axis for groups.
+Dims dilations(const ConvProblem& p) {
+  Dims result = p.dilations;
+  for (int64_t& d : result) --d;
+  return result;
+}
+
+Dims grouped(const ConvProblem& p) {
+  if (p.group == 1) return p.weights;
+  Dims result = {p.group, p.weights[0] / p.group};
+  result.insert(result.end(), p.weights.begin() + 1, p.weights.end());
+  return result;
+}
+
+Desc bias_desc(const ConvProblem& p) { return plain_desc(DataType::float32, {p.weights[0]}); }
+Desc wanted(const Layout& layout, const Dims& dims) {
+  if (layout.is_plain()) return plain_desc(DataType::float32, dims);
+  return layout.impl().desc;
+}
+
+auto forward_desc(const ConvProblem& p, const Desc& src) {
+  const auto kind = p.training ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
+  const auto attr = fused_attr(p.residual, p.activations);
+  const Desc weights = any(DataType::float32, grouped(p)), dst = any(DataType::float32, p.dst);
+  return p.bias ? forward_pd<convolution_forward>(attr, kind, kAlgorithm, src, weights, bias_desc(p), dst, p.strides,
+                                                  dilations(p), p.pads_begin, p.pads_end)
+                : forward_pd<convolution_forward>(attr, kind, kAlgorithm, src, weights, dst, p.strides, dilations(p),
+                                                  p.pads_begin, p.pads_end);
+}
+
+}  // namespace
+
+Primitive conv_forward(const ConvProblem& p, const Layout& src) {
+  return guarded("a convolution", [&] {
+    auto pd = forward_desc(p, any(DataType::float32, p.src));
+    if (!(to_layout(pd.src_desc()) == src) && src.dims() == p.src) {
+      try {
+        auto pinned = forward_desc(p, wanted(src, p.src));
+        if (!is_slow(pinned.impl_info_str()) || is_slow(pd.impl_info_str())) pd = pinned;
+      } catch (const dnnl::error&) {
+        // no implementation takes it as it lies: reordered by the caller
+      }
+    }
+    std::vector<std::pair<int, Desc>> args = {{DNNL_ARG_SRC, pd.src_desc()}, {DNNL_ARG_WEIGHTS, pd.weights_desc()}};
+    if (p.bias) args.emplace_back(DNNL_ARG_BIAS, pd.bias_desc());
+    args.emplace_back(DNNL_ARG_DST, pd.dst_desc());
+    Primitive result = make_primitive(convolution_forward(pd), args, pd.scratchpad_desc(), pd.impl_info_str());
+    result.hint = std::make_shared<convolution_forward::primitive_desc>(pd);
+    return result;
+  });
+}
+
+Primitive conv_backward_data(const ConvProblem& p, const ForwardHint& forward, const Layout& diff_dst,
+                             const Layout& diff_src) {
+  return guarded("a convolution's gradient", [&] {
+    const auto& hint = *static_cast<const convolution_forward::primitive_desc*>(forward.get());
+    const auto make = [&](const Desc& to, const Desc& from) {
+      return backward_pd<convolution_backward_data>(base_attr(), hint, kAlgorithm, to,
+                                                    any(DataType::float32, grouped(p)), from, p.strides, dilations(p),
+                                                    p.pads_begin, p.pads_end);
+    };
+    auto pd = make(any(DataType::float32, p.src), any(DataType::float32, p.dst));
+    if (!(to_layout(pd.diff_src_desc()) == diff_src) || !(to_layout(pd.diff_dst_desc()) == diff_dst)) {
+      try {
+        auto pinned = make(wanted(diff_src, p.src), wanted(diff_dst, p.dst));
+        if (!is_slow(pinned.impl_info_str()) || is_slow(pd.impl_info_str())) pd = pinned;
+      } catch (const dnnl::error&) {
+      }
+    }
+    return make_primitive(convolution_backward_data(pd),
+                          {{DNNL_ARG_DIFF_DST, pd.diff_dst_desc()},
+                           {DNNL_ARG_WEIGHTS, pd.weights_desc()},
+                           {DNNL_ARG_DIFF_SRC, pd.diff_src_desc()}},
+                          pd.scratchpad_desc(), pd.impl_info_str());
+  });
+}
+
+Primitive conv_backward_weights(const ConvProblem& p, const ForwardHint& forward, const Layout& src,
+                                const Layout& diff_dst) {
+  return guarded("a convolution's weight gradient", [&] {
+    const auto& hint = *static_cast<const convolution_forward::primitive_desc*>(forward.get());
+    const auto make = [&](const Desc& from, const Desc& diff) {
+      const Desc weights = any(DataType::float32, grouped(p));
+      return p.bias ? backward_pd<convolution_backward_weights>(base_attr(), hint, kAlgorithm, from, weights, bias_desc(p),
+                                                                diff, p.strides, dilations(p), p.pads_begin, p.pads_end)
+                    : backward_pd<convolution_backward_weights>(base_attr(), hint, kAlgorithm, from, weights, diff,
+                                                                p.strides, dilations(p), p.pads_begin, p.pads_end);
+    };
+    auto pd = make(any(DataType::float32, p.src), any(DataType::float32, p.dst));
+    if (!(to_layout(pd.src_desc()) == src) || !(to_layout(pd.diff_dst_desc()) == diff_dst)) {
+      try {
+        auto pinned = make(wanted(src, p.src), wanted(diff_dst, p.dst));
+        if (!is_slow(pinned.impl_info_str()) || is_slow(pd.impl_info_str())) pd = pinned;
+      } catch (const dnnl::error&) {
+      }
+    }
+    std::vector<std::pair<int, Desc>> args = {{DNNL_ARG_SRC, pd.src_desc()},
+                                              {DNNL_ARG_DIFF_DST, pd.diff_dst_desc()},
+                                              {DNNL_ARG_DIFF_WEIGHTS, pd.diff_weights_desc()}};
+    if (p.bias) args.emplace_back(DNNL_ARG_DIFF_BIAS, pd.diff_bias_desc());
+    return make_primitive(convolution_backward_weights(pd), args, pd.scratchpad_desc(), pd.impl_info_str());
+  });
+}
+
+}  // namespace espalier
