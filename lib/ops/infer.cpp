@@ -5,6 +5,7 @@
 #include "lib/base/error.h"
 #include "lib/ops/evaluate.h"
 #include "lib/ops/gradient.h"
+#include "lib/ops/lower.h"
 
 namespace espalier {
 namespace {
@@ -104,5 +105,17 @@ std::optional<std::vector<int64_t>> EvaluateContext::integers_from(std::string_v
 
 void EvaluateContext::fail(const std::string& message) const { fail_at(node_, message); }
 void GradientContext::fail(const std::string& message) const { fail_at(node(), message); }
+
+Dims LowerContext::dims(size_t input) const {
+  const auto known = facts().type(input).known_dims();
+  check(known.has_value(), "sizes are known when a plan is compiled");
+  return *known;
+}
+
+Dims LowerContext::output_dims(size_t output) const {
+  const auto known = facts().output(output).type.known_dims();
+  check(known.has_value(), "sizes are known when a plan is compiled");
+  return *known;
+}
 
 }  // namespace espalier

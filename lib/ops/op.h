@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
 
 #include "lib/graph/graph.h"
+#include "lib/kernels/element.h"
 
 namespace espalier {
 
@@ -23,6 +25,12 @@ struct Cost {
   int64_t bytes = 0;  ///< bytes of inputs read and outputs written
 };
 
+/// What the fast step of an op can do beside its own work (Fusion in lower.h).
+inline constexpr uint32_t kAbsorbsActivations = 1;  ///< any activations for which can_fuse() holds
+inline constexpr uint32_t kAbsorbsBounds = 2;       ///< one Relu or Clip
+inline constexpr uint32_t kAbsorbsResidual = 4;     ///< the addition of a tensor of the result's shape
+inline constexpr uint32_t kAbsorbsGradMask = 8;     ///< backward: the mask of a Relu or Clip on input `masked_input`
+
 /// An operator: its facets. Only `infer` and `evaluate` are required; a null facet means "not supported", which callers
 /// turn into a message naming node and op. One object a file, in the registry's sorted list; no state.
 struct Op {
@@ -36,8 +44,13 @@ struct Op {
   void (*infer)(InferContext&) = nullptr;
   /// The plain reference on host tensors, in every type ONNX allows and double for every float op.
   void (*evaluate)(EvaluateContext&) = nullptr;
-  /// The fast step. Without it a plan runs `evaluate` on plain layouts.
-  void (*lower)(LowerContext&) = nullptr;
+  /// The fast step. Without it, or where it returns false, a plan runs `evaluate` on plain layouts.
+  bool (*lower)(LowerContext&) = nullptr;
+  /// The operation on single elements that the node is, if it is one: plans then fuse it (element.h).
+  std::optional<ElementOp> (*element)(const InferContext&) = nullptr;
+  /// What `lower` can take in: a sum of the flags below.
+  uint32_t absorbs = 0;
+  int masked_input = 0;  ///< for kAbsorbsGradMask: the input that is the incoming gradient
   /// Nodes that compute the gradients of the wanted inputs.
   void (*gradient)(GradientContext&) = nullptr;
   /// Index semantics on unit ids, and the same for the surgeon.
