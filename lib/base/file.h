@@ -2,21 +2,68 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
+#include <memory>
 #include <span>
 #include <string>
-#include <vector>
+#include <string_view>
 
 namespace espalier {
 
-/// Size of a regular file in bytes. Throws Error(io) if there is none or it is something else.
-int64_t file_size(const std::string& path);
+/// The bytes of a regular file. Throws Error(io) if it cannot be read, Error(bad_data) above `max_bytes`.
+std::string read_file(const std::filesystem::path& path, int64_t max_bytes);
 
-/// All bytes of a regular file. Throws Error(io) if it cannot be read, Error(bad_data) if it has more than `cap`.
-std::vector<std::byte> read_file(const std::string& path, int64_t cap = int64_t{1} << 40);
+/// A file mapped into memory, read-only, for as long as the object lives. An empty file has no bytes.
+class MappedFile {
+ public:
+  /// Throws Error(io) if `path` is not a regular file that can be read.
+  explicit MappedFile(const std::filesystem::path& path);
 
-/// Writes a file whole or not at all: a temporary in the same folder, fsync, rename, fsync of the folder. A file that
-/// was there keeps its permissions; on any error it stays as it was. Throws Error(io).
-void write_file_atomically(const std::string& path, std::span<const std::byte> bytes);
-void write_file_atomically(const std::string& path, const std::string& text);
+  /// A file below `folder`, for a name that a stranger chose. Throws Error(bad_data) if `relative` is absolute, has `..`,
+  /// or if it or a folder on its way is a link, or the file has another hard link; Error(io) if it cannot be read.
+  static std::shared_ptr<const MappedFile> confined(const std::filesystem::path& folder, const std::string& relative);
+
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+  ~MappedFile();
+
+  std::span<const std::byte> bytes() const { return bytes_; }
+
+ private:
+  MappedFile(int descriptor, const std::string& name);
+  void map(int descriptor, const std::string& name);
+
+  std::span<const std::byte> bytes_;
+};
+
+/// A file that appears under its name only when it is complete: written to a temporary one in the same folder, which
+/// commit() syncs and renames. Without commit() nothing is left behind and what was there before stays.
+/// All members throw Error(io).
+class AtomicFile {
+ public:
+  explicit AtomicFile(std::filesystem::path path);
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+  ~AtomicFile();
+
+  void write(std::span<const std::byte> bytes);
+  void write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
+  void write_zeros(int64_t count);
+  int64_t size() const { return size_; }
+
+  /// Brings all bytes to the disk; commit() does so itself. Of two files that belong together, both are synced first.
+  void sync();
+  void commit();
+
+ private:
+  [[noreturn]] void fail(const char* what) const;
+
+  std::filesystem::path path_, temporary_;
+  int descriptor_ = -1;
+  int64_t size_ = 0;
+};
+
+/// Writes `text` to `path` by way of AtomicFile. Throws Error(io).
+void write_file(const std::filesystem::path& path, std::string_view text);
 
 }  // namespace espalier

@@ -1,11 +1,9 @@
 #include "lib/base/file.h"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <filesystem>
+#include <fstream>
 
 #include "lib/base/error.h"
 #include "tests/support/environment.h"
@@ -13,52 +11,127 @@
 namespace espalier {
 namespace {
 
+namespace fs = std::filesystem;
 using testing::TemporaryFolder;
 
-std::string text_of(const std::string& path) {
-  const auto bytes = read_file(path);
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+void put(const fs::path& path, std::string_view text) {
+  fs::create_directories(path.parent_path());
+  std::ofstream(path, std::ios::binary) << text;
 }
 
-ErrorKind kind_of(const std::function<void()>& action) {
+template <class Body>
+ErrorKind kind_of(Body&& body) {
   try {
-    action();
+    body();
   } catch (const Error& error) {
+    EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos);
     return error.kind();
   }
+  ADD_FAILURE() << "no error";
   return ErrorKind::internal;
 }
 
-TEST(File, WritesAndReplaces) {
-  const TemporaryFolder folder;
-  const std::string path = folder.path() / "a";
-  write_file_atomically(path, std::string("one"));
-  EXPECT_EQ(text_of(path), "one");
-  EXPECT_EQ(::chmod(path.c_str(), 0640), 0);
-  write_file_atomically(path, std::string("two, longer"));
-  EXPECT_EQ(text_of(path), "two, longer");
-  EXPECT_EQ(std::filesystem::status(path).permissions(), std::filesystem::perms(0640));
-  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);  // no temporary stays
+size_t files_in(const fs::path& folder) {
+  return static_cast<size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
 }
 
-TEST(File, RefusesWhatIsNoRegularFile) {
+TEST(ReadFile, GivesAllBytesUpToTheLimit) {
   const TemporaryFolder folder;
-  EXPECT_EQ(kind_of([&] { read_file(folder.path() / "absent"); }), ErrorKind::io);
-  EXPECT_EQ(kind_of([&] { read_file(folder.path().string()); }), ErrorKind::io);
-  EXPECT_EQ(kind_of([&] { espalier::file_size(folder.path().string()); }), ErrorKind::io);
-  const std::string pipe = folder.path() / "pipe";
-  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
-  EXPECT_EQ(kind_of([&] { read_file(pipe); }), ErrorKind::io);
-  EXPECT_EQ(kind_of([&] { write_file_atomically(folder.path() / "no" / "file", std::string("x")); }), ErrorKind::io);
+  put(folder / "a", std::string("1\0002", 3));
+  EXPECT_EQ(read_file(folder / "a", 3), std::string("1\0002", 3));
+  EXPECT_EQ(kind_of([&] { read_file(folder / "a", 2); }), ErrorKind::bad_data);
+  EXPECT_EQ(kind_of([&] { read_file(folder / "b", 2); }), ErrorKind::io);
+  EXPECT_EQ(kind_of([&] { read_file(folder.path(), 2); }), ErrorKind::io);
 }
 
-TEST(File, KeepsToTheCap) {
+TEST(ReadFile, DoesNotWaitForAPipe) {
   const TemporaryFolder folder;
-  const std::string path = folder.path() / "a";
-  write_file_atomically(path, std::string("12345"));
-  EXPECT_EQ(read_file(path, 5).size(), 5u);
-  EXPECT_EQ(kind_of([&] { read_file(path, 4); }), ErrorKind::bad_data);
-  EXPECT_EQ(espalier::file_size(path), 5);
+  ASSERT_EQ(mkfifo((folder / "pipe").c_str(), 0600), 0);
+  EXPECT_EQ(kind_of([&] { read_file(folder / "pipe", 10); }), ErrorKind::io);
+}
+
+TEST(AtomicFile, ReplacesOnlyOnCommit) {
+  const TemporaryFolder folder;
+  put(folder / "out", "old");
+  {
+    AtomicFile file(folder / "out");
+    file.write("new, but not all of it");
+  }
+  EXPECT_EQ(read_file(folder / "out", 100), "old");
+  EXPECT_EQ(files_in(folder.path()), 1u);
+  write_file(folder / "out", "new");
+  EXPECT_EQ(read_file(folder / "out", 100), "new");
+  EXPECT_EQ(files_in(folder.path()), 1u);
+}
+
+TEST(AtomicFile, CountsZeros) {
+  const TemporaryFolder folder;
+  AtomicFile file(folder / "out");
+  file.write("a");
+  file.write_zeros(5000);
+  EXPECT_EQ(file.size(), 5001);
+  file.commit();
+  EXPECT_EQ(read_file(folder / "out", 6000), "a" + std::string(5000, '\0'));
+}
+
+TEST(AtomicFile, RefusesWhatIsNotAFile) {
+  const TemporaryFolder folder;
+  EXPECT_EQ(kind_of([&] { AtomicFile(folder.path()); }), ErrorKind::io);
+  EXPECT_EQ(kind_of([&] { AtomicFile("/dev/null"); }), ErrorKind::io);
+  EXPECT_EQ(kind_of([&] { AtomicFile(folder / "no/such/folder"); }), ErrorKind::io);
+  EXPECT_EQ(kind_of([&] { AtomicFile(fs::path("")); }), ErrorKind::io);
+}
+
+class ConfinedFile : public ::testing::Test {
+ protected:
+  ConfinedFile() {
+    put(folder_ / "model/data", "inside");
+    put(folder_ / "model/sub/data", "below");
+    put(folder_ / "secret", "outside");
+  }
+  ErrorKind refusal(const std::string& name) {
+    return kind_of([&] { MappedFile::confined(folder_ / "model", name); });
+  }
+  TemporaryFolder folder_;
+};
+
+TEST_F(ConfinedFile, OpensWhatLiesBelow) {
+  const auto text = [](const std::shared_ptr<const MappedFile>& file) {
+    return std::string(reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size());
+  };
+  EXPECT_EQ(text(MappedFile::confined(folder_ / "model", "data")), "inside");
+  EXPECT_EQ(text(MappedFile::confined(folder_ / "model", "sub/data")), "below");
+  EXPECT_EQ(text(MappedFile::confined(folder_ / "model", "./data")), "inside");
+}
+
+TEST_F(ConfinedFile, RefusesPathsThatLeave) {
+  EXPECT_EQ(refusal("../secret"), ErrorKind::bad_data);
+  EXPECT_EQ(refusal("sub/../../secret"), ErrorKind::bad_data);
+  EXPECT_EQ(refusal("sub/../data"), ErrorKind::bad_data);
+  EXPECT_EQ(refusal((folder_ / "secret").string()), ErrorKind::bad_data);
+  EXPECT_EQ(refusal(""), ErrorKind::bad_data);
+  EXPECT_EQ(refusal(std::string("data\0x", 6)), ErrorKind::bad_data);
+}
+
+TEST_F(ConfinedFile, RefusesLinks) {
+  fs::create_symlink("../secret", folder_ / "model/link");
+  fs::create_symlink("data", folder_ / "model/inner_link");
+  fs::create_directory_symlink("..", folder_ / "model/up");
+  fs::create_hard_link(folder_ / "secret", folder_ / "model/hard");
+  EXPECT_EQ(refusal("link"), ErrorKind::bad_data);
+  EXPECT_EQ(refusal("inner_link"), ErrorKind::bad_data);
+  EXPECT_EQ(refusal("up/secret"), ErrorKind::bad_data);
+  EXPECT_EQ(refusal("hard"), ErrorKind::bad_data);
+  try {
+    MappedFile::confined(folder_ / "model", "link");
+  } catch (const Error& error) {
+    EXPECT_NE(error.hint().find("copy the files"), std::string::npos);
+  }
+}
+
+TEST_F(ConfinedFile, CannotReadWhatIsNotAFile) {
+  EXPECT_EQ(refusal("missing"), ErrorKind::io);
+  EXPECT_EQ(refusal("sub"), ErrorKind::io);
 }
 
 }  // namespace
