@@ -1,0 +1,92 @@
+// Add, Sub, Mul, Div: two operands that broadcast, and shape arithmetic on symbolic sizes.
+
+#include "lib/ops/elementwise.h"
+#include "lib/ops/integer.h"
+
+namespace espalier::ops {
+namespace {
+
+Dim divide(const Dim& a, const Dim& b) {
+  if (a.known() && b.known()) return b.value() == 0 || b.value() == -1 ? Dim() : Dim(a.value() / b.value());
+  if (const auto exact = exact_div(a, b)) return *exact;
+  return b.known() && b.value() > 0 ? floor_div(a, b.value()) : Dim();
+}
+
+template <class F>
+void infer(InferContext& c, F combine) {
+  c.require_inputs(2, 2);
+  for (const size_t i : {0, 1}) require_type(c, i, is_numeric, "a numeric type");
+  require_same_type(c, 0, 1);
+  c.set(0, broadcast_type(c, c.elem_type(0) == DataType::undefined ? c.elem_type(1) : c.elem_type(0)));
+  if (const auto numbers = combine_numbers(c, 0, 1, combine)) c.set_numbers(0, *numbers);
+}
+
+void add_infer(InferContext& c) { infer(c, [](const Dim& a, const Dim& b) { return a + b; }); }
+void sub_infer(InferContext& c) { infer(c, [](const Dim& a, const Dim& b) { return a - b; }); }
+void mul_infer(InferContext& c) { infer(c, [](const Dim& a, const Dim& b) { return a * b; }); }
+void div_infer(InferContext& c) { infer(c, divide); }
+
+template <class F>
+void evaluate(EvaluateContext& c, F f) {
+  const Tensor &a = c.input(0), b = aligned_operand(c);
+  dispatch_number(a.type(), [&]<class T>() { c.set(0, zip<T, T>(a, b, f)); });
+}
+
+void add_evaluate(EvaluateContext& c) { evaluate(c, [](auto a, auto b) { return wrap_add(a, b); }); }
+void sub_evaluate(EvaluateContext& c) { evaluate(c, [](auto a, auto b) { return wrap_sub(a, b); }); }
+void mul_evaluate(EvaluateContext& c) { evaluate(c, [](auto a, auto b) { return wrap_mul(a, b); }); }
+
+void div_evaluate(EvaluateContext& c) {
+  evaluate(c, [&c](auto a, auto b) {
+    if constexpr (std::is_integral_v<decltype(a)>) {
+      if (b == 0) c.fail("integer division by zero");
+      if (std::is_signed_v<decltype(a)> && b == static_cast<decltype(b)>(-1)) return wrap_sub(decltype(a)(0), a);
+    }
+    return static_cast<decltype(a)>(a / b);
+  });
+}
+
+/// Either operand, where the caller finds it to be a constant behind an op with weights.
+std::vector<int> parameters(const Node&) { return {0, 1}; }
+
+}  // namespace
+
+extern const Op add;
+const Op add = {
+    .name = "Add",
+    .infer = add_infer,
+    .evaluate = add_evaluate,
+    .cost = cost_elementwise,
+    .parameters = parameters,
+    .elementwise = true,
+};
+
+extern const Op sub;
+const Op sub = {
+    .name = "Sub",
+    .infer = sub_infer,
+    .evaluate = sub_evaluate,
+    .cost = cost_elementwise,
+    .elementwise = true,
+};
+
+extern const Op mul;
+const Op mul = {
+    .name = "Mul",
+    .infer = mul_infer,
+    .evaluate = mul_evaluate,
+    .cost = cost_elementwise,
+    .parameters = parameters,
+    .elementwise = true,
+};
+
+extern const Op div;
+const Op div = {
+    .name = "Div",
+    .infer = div_infer,
+    .evaluate = div_evaluate,
+    .cost = cost_elementwise,
+    .elementwise = true,
+};
+
+}  // namespace espalier::ops

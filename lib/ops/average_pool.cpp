@@ -1,0 +1,75 @@
+#include "lib/base/parallel.h"
+#include "lib/ops/elementwise.h"
+#include "lib/ops/pool.h"
+
+namespace espalier::ops {
+namespace {
+
+void infer(InferContext& c) {
+  require_type(c, 0, is_float, "a float type");
+  infer_pool(c);
+}
+
+/// What the sum at each output position is divided by: the elements under its window, those in the padding included
+/// or not. Past the padding, where only ceil_mode leads, nothing counts.
+std::vector<double> divisors(const Pool& pool, bool count_include_pad) {
+  std::vector<double> counts(static_cast<size_t>(pool.out_size), count_include_pad ? 1.0 : 0.0);
+  if (!count_include_pad) {
+    for (const Tap& tap : pool.taps) {
+      for (const Tap::Run& run : tap.runs) {
+        for (int64_t i = 0; i < run.length; ++i) counts[run.out + i] += 1;
+      }
+    }
+    return counts;
+  }
+  const Window& w = pool.window;
+  const Dims strides = row_major_strides(pool.out);
+  for (int64_t position = 0; position < pool.out_size; ++position) {
+    for (size_t axis = 0; axis < pool.out.size(); ++axis) {
+      const int64_t first = position / strides[axis] % pool.out[axis] * w.strides[axis];
+      const int64_t limit = w.pads_begin[axis] + pool.in[axis] + w.pads_end[axis];
+      const int64_t fitting = (limit - first + w.dilations[axis] - 1) / w.dilations[axis];
+      counts[position] *= static_cast<double>(std::min(w.kernel[axis], fitting));
+    }
+  }
+  return counts;
+}
+
+template <class T>
+void evaluate_as(EvaluateContext& c) {
+  const Pool pool(c);
+  const std::vector<double> counts = divisors(pool, c.node().get<int64_t>("count_include_pad", 0) != 0);
+  Tensor y(c.input(0).type(), pool.dims);
+  const auto x = c.input(0).data<T>();
+  const auto out = y.mutable_data<T>();
+  parallel_for(pool.planes, 1, [&](int64_t begin, int64_t end) {
+    std::vector<double> sums(static_cast<size_t>(pool.out_size));
+    for (int64_t plane = begin; plane < end; ++plane) {
+      std::fill(sums.begin(), sums.end(), 0.0);
+      for (const Tap& tap : pool.taps) {
+        for (const Tap::Run& run : tap.runs) {
+          const T* from = x.data() + plane * pool.in_size + run.in;
+          for (int64_t i = 0; i < run.length; ++i) sums[run.out + i] += static_cast<double>(from[i * tap.step]);
+        }
+      }
+      for (int64_t i = 0; i < pool.out_size; ++i) out[plane * pool.out_size + i] = store<T>(sums[i] / counts[i]);
+    }
+  });
+  c.set(0, std::move(y));
+}
+
+void evaluate(EvaluateContext& c) {
+  dispatch_float(c.input(0).type(), [&]<class T>() { evaluate_as<T>(c); });
+}
+
+}  // namespace
+
+extern const Op average_pool;
+const Op average_pool = {
+    .name = "AveragePool",
+    .infer = infer,
+    .evaluate = evaluate,
+    .cost = cost_pool,
+};
+
+}  // namespace espalier::ops

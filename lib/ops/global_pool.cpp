@@ -1,0 +1,79 @@
+// GlobalAveragePool, GlobalMaxPool, GlobalLpPool: one number per plane.
+
+#include <cmath>
+#include <limits>
+
+#include "lib/base/parallel.h"
+#include "lib/ops/elementwise.h"
+#include "lib/ops/pool.h"
+
+namespace espalier::ops {
+namespace {
+
+/// y = finish(fold of step over the plane from `start` on), in double.
+template <class Step, class Finish>
+void fold_planes(EvaluateContext& c, double start, Step step, Finish finish) {
+  const Tensor& x = c.input(0);
+  Dims dims(x.dims().size(), 1);
+  dims[0] = x.dims()[0];
+  dims[1] = x.dims()[1];
+  const int64_t planes = dims[0] * dims[1];
+  dispatch_float(x.type(), [&]<class T>() {
+    Tensor y(x.type(), dims);
+    const auto in = x.data<T>();
+    const auto out = y.mutable_data<T>();
+    const int64_t size = planes ? x.size() / planes : 0;
+    parallel_for(planes, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t plane = begin; plane < end; ++plane) {
+        double value = start;
+        for (int64_t i = 0; i < size; ++i) value = step(value, static_cast<double>(in[plane * size + i]));
+        out[plane] = store<T>(finish(value, static_cast<double>(size)));
+      }
+    });
+    c.set(0, std::move(y));
+  });
+}
+
+void average_evaluate(EvaluateContext& c) {
+  fold_planes(c, 0.0, [](double sum, double v) { return sum + v; }, [](double sum, double n) { return sum / n; });
+}
+
+void max_evaluate(EvaluateContext& c) {
+  fold_planes(c, -std::numeric_limits<double>::infinity(), [](double best, double v) { return v > best || v != v ? v : best; },
+              [](double best, double) { return best; });
+}
+
+void lp_evaluate(EvaluateContext& c) {
+  const double p = c.version() < 2 ? static_cast<double>(c.node().get<float>("p", 2.0f))
+                                   : static_cast<double>(c.node().get<int64_t>("p", 2));
+  fold_planes(c, 0.0, [p](double sum, double v) { return sum + std::pow(std::abs(v), p); },
+              [p](double sum, double) { return std::pow(sum, 1 / p); });
+}
+
+}  // namespace
+
+extern const Op global_average_pool;
+const Op global_average_pool = {
+    .name = "GlobalAveragePool",
+    .infer = infer_global_pool,
+    .evaluate = average_evaluate,
+    .cost = cost_global_pool,
+};
+
+extern const Op global_max_pool;
+const Op global_max_pool = {
+    .name = "GlobalMaxPool",
+    .infer = infer_global_pool,
+    .evaluate = max_evaluate,
+    .cost = cost_global_pool,
+};
+
+extern const Op global_lp_pool;
+const Op global_lp_pool = {
+    .name = "GlobalLpPool",
+    .infer = infer_global_pool,
+    .evaluate = lp_evaluate,
+    .cost = cost_global_pool,
+};
+
+}  // namespace espalier::ops

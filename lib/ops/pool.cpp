@@ -1,0 +1,57 @@
+#include "lib/ops/pool.h"
+
+#include "lib/ops/cost.h"
+#include "lib/ops/elementwise.h"
+
+namespace espalier {
+
+void infer_pool(InferContext& c) {
+  c.require_inputs(1, 1);
+  c.require_rank(0, 3, kMaxRank);
+  if (!c.has_rank(0)) {
+    const auto kernel = c.node().require<Dims>("kernel_shape");
+    c.set(0, c.elem_type(0), SymbolicDims(kernel.size() + 2));
+  } else {
+    SymbolicDims dims = c.dims(0);
+    const Window window = read_window(c.node(), dims.size() - 2);
+    for (size_t i = 0; i + 2 < dims.size(); ++i) {
+      Dim& size = dims[i + 2] = output_size(window, i, c.dims(0)[i + 2]);
+      if (size.known() && size.value() < 1) {
+        c.fail("input " + to_string(c.dims(0)) + " is smaller than the window " + to_string(window.kernel));
+      }
+    }
+    c.set(0, c.elem_type(0), std::move(dims));
+  }
+  if (c.has_output(1)) c.set(1, DataType::int64, *c.output(0).type.dims);
+}
+
+void infer_global_pool(InferContext& c) {
+  c.require_inputs(1, 1);
+  require_type(c, 0, is_float, "a float type");
+  c.require_rank(0, 2, kMaxRank);
+  if (!c.has_rank(0)) return c.set(0, c.type(0));
+  SymbolicDims dims(c.dims(0).size(), Dim(1));
+  dims[0] = c.dims(0)[0];
+  dims[1] = c.dims(0)[1];
+  c.set(0, c.elem_type(0), std::move(dims));
+}
+
+Cost cost_pool(const InferContext& c) {
+  const int64_t taps = element_count(c.node().require<Dims>("kernel_shape"));
+  return {.flops = checked_mul(known_elements(c.output(0).type), taps), .bytes = known_traffic(c)};
+}
+
+Cost cost_global_pool(const InferContext& c) { return {.flops = known_elements(c.type(0)), .bytes = known_traffic(c)}; }
+
+Pool::Pool(const EvaluateContext& c)
+    : in(c.input(0).dims().begin() + 2, c.input(0).dims().end()), dims(c.input(0).dims()) {
+  window = resolve(read_window(c.node(), in.size()), in);
+  for (size_t i = 0; i < in.size(); ++i) dims[i + 2] = output_size(window, i, in[i]).value();
+  out.assign(dims.begin() + 2, dims.end());
+  planes = dims[0] * dims[1];
+  in_size = element_count(in);
+  out_size = element_count(out);
+  taps = espalier::taps(window, in, out);
+}
+
+}  // namespace espalier

@@ -1,0 +1,32 @@
+#pragma once
+
+#include "lib/ops/evaluate.h"
+#include "lib/ops/infer.h"
+#include "lib/ops/op.h"
+#include "lib/ops/window.h"
+
+namespace espalier {
+
+// What the pools share. x: [N, C, D1 ...], y: [N, C, E1 ...].
+
+/// Shape of a windowed pool; sets output 0 and, where wanted, output 1 (int64 indices).
+void infer_pool(InferContext& c);
+/// Shape [N, C, 1 ...] of a pool over all spatial axes.
+void infer_global_pool(InferContext& c);
+/// One FLOP per element under each window.
+Cost cost_pool(const InferContext& c);
+/// One FLOP per input element.
+Cost cost_global_pool(const InferContext& c);
+
+/// A windowed pool on known sizes.
+struct Pool {
+  explicit Pool(const EvaluateContext& c);
+
+  Window window;  ///< resolved
+  Dims in, out;   ///< spatial sizes
+  Dims dims;      ///< of the output
+  int64_t planes, in_size, out_size;
+  std::vector<Tap> taps;
+};
+
+}  // namespace espalier

@@ -1,0 +1,24 @@
+#include "lib/ops/elementwise.h"
+
+namespace espalier::ops {
+namespace {
+
+void evaluate(EvaluateContext& c) {
+  const Tensor& x = c.input(0);
+  dispatch_number(x.type(), [&]<class T>() {
+    c.set(0, map<T, T>(x, [](auto v) { return v < 0 ? decltype(v)(0) : v; }));  // keeps NaN
+  });
+}
+
+}  // namespace
+
+extern const Op relu;
+const Op relu = {
+    .name = "Relu",
+    .infer = infer_unary_numeric,
+    .evaluate = evaluate,
+    .cost = cost_elementwise,
+    .elementwise = true,
+};
+
+}  // namespace espalier::ops
