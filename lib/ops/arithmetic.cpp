@@ -46,9 +46,6 @@ void div_evaluate(EvaluateContext& c) {
   });
 }
 
-/// Either operand, where the caller finds it to be a constant behind an op with weights.
-std::vector<int> parameters(const Node&) { return {0, 1}; }
-
 }  // namespace
 
 extern const Op add;
@@ -57,7 +54,6 @@ const Op add = {
     .infer = add_infer,
     .evaluate = add_evaluate,
     .cost = cost_elementwise,
-    .parameters = parameters,
     .elementwise = true,
 };
 
@@ -76,7 +72,6 @@ const Op mul = {
     .infer = mul_infer,
     .evaluate = mul_evaluate,
     .cost = cost_elementwise,
-    .parameters = parameters,
     .elementwise = true,
 };
 

@@ -15,8 +15,8 @@ void infer(InferContext& c) {
 std::vector<double> divisors(const Pool& pool, bool count_include_pad) {
   std::vector<double> counts(static_cast<size_t>(pool.out_size), count_include_pad ? 1.0 : 0.0);
   if (!count_include_pad) {
-    for (const Tap& tap : pool.taps) {
-      for (const Tap::Run& run : tap.runs) {
+    for (const TapRuns& tap : pool.taps) {
+      for (const TapRuns::Run& run : tap.runs) {
         for (int64_t i = 0; i < run.length; ++i) counts[run.out + i] += 1;
       }
     }
@@ -46,8 +46,8 @@ void evaluate_as(EvaluateContext& c) {
     std::vector<double> sums(static_cast<size_t>(pool.out_size));
     for (int64_t plane = begin; plane < end; ++plane) {
       std::fill(sums.begin(), sums.end(), 0.0);
-      for (const Tap& tap : pool.taps) {
-        for (const Tap::Run& run : tap.runs) {
+      for (const TapRuns& tap : pool.taps) {
+        for (const TapRuns::Run& run : tap.runs) {
           const T* from = x.data() + plane * pool.in_size + run.in;
           for (int64_t i = 0; i < run.length; ++i) sums[run.out + i] += static_cast<double>(from[i * tap.step]);
         }

@@ -85,12 +85,12 @@ Tensor convolve(const Tensor& x, const Tensor& w, const Tensor* bias, const Node
   const Window window = resolve(read_window(node, in.size(), spatial(w.dims())), in);
   Dims out(in.size());
   for (size_t i = 0; i < in.size(); ++i) out[i] = output_size(window, i, in[i]).value();
-  const std::vector<Tap> kernel_taps = taps(window, in, out);
+  const std::vector<TapRuns> taps = tap_runs(window, in, out);
 
   const int64_t batch = x.dims()[0], channels = x.dims()[1], outputs = w.dims()[0], per_group = w.dims()[1];
   const int64_t group_outputs = outputs / node.get<int64_t>("group", 1);
   const int64_t in_size = element_count(in), out_size = element_count(out);
-  const auto tap_count = static_cast<int64_t>(kernel_taps.size());
+  const auto tap_count = static_cast<int64_t>(taps.size());
   Dims dims = {batch, outputs};
   dims.insert(dims.end(), out.begin(), out.end());
   Tensor y(x.type(), dims);
@@ -104,9 +104,9 @@ Tensor convolve(const Tensor& x, const Tensor& w, const Tensor* bias, const Node
       for (int64_t k = 0; k < per_group; ++k) {
         const T* input = xs.data() + (n * channels + m / group_outputs * per_group + k) * in_size;
         for (int64_t t = 0; t < tap_count; ++t) {
-          const Tap& tap = kernel_taps[t];
+          const TapRuns& tap = taps[t];
           const double weight = ws[(m * per_group + k) * tap_count + t];
-          for (const Tap::Run& run : tap.runs) {
+          for (const TapRuns::Run& run : tap.runs) {
             double* to = sums.data() + run.out;
             const T* from = input + run.in;
             for (int64_t i = 0; i < run.length; ++i) to[i] += weight * static_cast<double>(from[i * tap.step]);

@@ -32,6 +32,12 @@ T lowest() {
   else return store<T>(-std::numeric_limits<float>::infinity());
 }
 
+/// A NaN wins, the first one.
+template <class V>
+bool beats(V value, V best) {
+  return value > best || (value != value && best == best);
+}
+
 /// Indices count through the whole of x; the first of equal maxima is taken.
 template <class T>
 void evaluate_as(EvaluateContext& c) {
@@ -48,11 +54,11 @@ void evaluate_as(EvaluateContext& c) {
       int64_t* at = where.data() + plane * pool.out_size;
       std::fill(to, to + pool.out_size, lowest<T>());
       std::fill(at, at + pool.out_size, -1);
-      for (const Tap& tap : pool.taps) {
-        for (const Tap::Run& run : tap.runs) {
+      for (const TapRuns& tap : pool.taps) {
+        for (const TapRuns::Run& run : tap.runs) {
           for (int64_t i = 0; i < run.length; ++i) {
             const int64_t source = run.in + i * tap.step, o = run.out + i;
-            if (at[o] >= 0 && !(static_cast<Calc<T>>(from[source]) > static_cast<Calc<T>>(to[o]))) continue;
+            if (at[o] >= 0 && !beats(static_cast<Calc<T>>(from[source]), static_cast<Calc<T>>(to[o]))) continue;
             to[o] = from[source];
             at[o] = source;
           }

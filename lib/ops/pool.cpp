@@ -51,7 +51,7 @@ Pool::Pool(const EvaluateContext& c)
   planes = dims[0] * dims[1];
   in_size = element_count(in);
   out_size = element_count(out);
-  taps = espalier::taps(window, in, out);
+  taps = tap_runs(window, in, out);
 }
 
 }  // namespace espalier

@@ -26,7 +26,7 @@ struct Pool {
   Dims in, out;   ///< spatial sizes
   Dims dims;      ///< of the output
   int64_t planes, in_size, out_size;
-  std::vector<Tap> taps;
+  std::vector<TapRuns> taps;
 };
 
 }  // namespace espalier

@@ -6,9 +6,61 @@
 namespace espalier {
 namespace ops {
 // One line an operator, sorted by domain and name; each is defined in the file of its name or its family.
+extern const Op abs;
+extern const Op acos;
+extern const Op acosh;
+extern const Op add;
+extern const Op asin;
+extern const Op asinh;
+extern const Op atan;
+extern const Op atanh;
+extern const Op average_pool;
+extern const Op batch_normalization;
+extern const Op ceil;
+extern const Op celu;
+extern const Op clip;
+extern const Op conv;
+extern const Op cos;
+extern const Op cosh;
+extern const Op div;
+extern const Op elu;
+extern const Op erf;
+extern const Op exp;
+extern const Op floor;
+extern const Op gemm;
+extern const Op global_average_pool;
+extern const Op global_lp_pool;
+extern const Op global_max_pool;
+extern const Op hard_sigmoid;
+extern const Op hard_swish;
+extern const Op hardmax;
 extern const Op identity;
+extern const Op leaky_relu;
+extern const Op log;
+extern const Op log_softmax;
+extern const Op matmul;
+extern const Op max_pool;
+extern const Op mish;
+extern const Op mul;
+extern const Op neg;
 extern const Op negative_log_likelihood_loss;
+extern const Op reciprocal;
+extern const Op relu;
+extern const Op round;
+extern const Op selu;
+extern const Op sigmoid;
+extern const Op sign;
+extern const Op sin;
+extern const Op sinh;
+extern const Op softmax;
 extern const Op softmax_cross_entropy_loss;
+extern const Op softplus;
+extern const Op softsign;
+extern const Op sqrt;
+extern const Op sub;
+extern const Op tan;
+extern const Op tanh;
+extern const Op thresholded_relu;
 // ai.espalier
 extern const Op average_pool_grad;
 extern const Op batch_normalization_grad;
@@ -46,9 +98,61 @@ extern const Op tanh_grad;
 namespace {
 
 constexpr std::array kOps = {
+    &ops::abs,
+    &ops::acos,
+    &ops::acosh,
+    &ops::add,
+    &ops::asin,
+    &ops::asinh,
+    &ops::atan,
+    &ops::atanh,
+    &ops::average_pool,
+    &ops::batch_normalization,
+    &ops::ceil,
+    &ops::celu,
+    &ops::clip,
+    &ops::conv,
+    &ops::cos,
+    &ops::cosh,
+    &ops::div,
+    &ops::elu,
+    &ops::erf,
+    &ops::exp,
+    &ops::floor,
+    &ops::gemm,
+    &ops::global_average_pool,
+    &ops::global_lp_pool,
+    &ops::global_max_pool,
+    &ops::hard_sigmoid,
+    &ops::hard_swish,
+    &ops::hardmax,
     &ops::identity,
+    &ops::leaky_relu,
+    &ops::log,
+    &ops::log_softmax,
+    &ops::matmul,
+    &ops::max_pool,
+    &ops::mish,
+    &ops::mul,
+    &ops::neg,
     &ops::negative_log_likelihood_loss,
+    &ops::reciprocal,
+    &ops::relu,
+    &ops::round,
+    &ops::selu,
+    &ops::sigmoid,
+    &ops::sign,
+    &ops::sin,
+    &ops::sinh,
+    &ops::softmax,
     &ops::softmax_cross_entropy_loss,
+    &ops::softplus,
+    &ops::softsign,
+    &ops::sqrt,
+    &ops::sub,
+    &ops::tan,
+    &ops::tanh,
+    &ops::thresholded_relu,
     // ai.espalier
     &ops::average_pool_grad,
     &ops::batch_normalization_grad,

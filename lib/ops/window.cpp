@@ -39,10 +39,10 @@ std::pair<int64_t, int64_t> inside(int64_t shift, int64_t stride, int64_t in, in
   return {std::min(begin, out), std::max(std::min(begin, out), std::min(end, out))};
 }
 
-void append(Tap& tap, Tap::Run run) {
+void append(TapRuns& tap, TapRuns::Run run) {
   if (run.length == 0) return;
   if (!tap.runs.empty() && tap.step == 1) {
-    Tap::Run& last = tap.runs.back();
+    TapRuns::Run& last = tap.runs.back();
     if (last.out + last.length == run.out && last.in + last.length == run.in) {
       last.length += run.length;
       return;
@@ -113,17 +113,17 @@ Window resolve(Window window, const Dims& in) {
   return window;
 }
 
-std::vector<Tap> taps(const Window& window, const Dims& in, const Dims& out) {
+std::vector<TapRuns> tap_runs(const Window& window, const Dims& in, const Dims& out) {
   const size_t last = window.spatial_rank() - 1;
   const Dims in_strides = row_major_strides(in), out_strides = row_major_strides(out);
-  std::vector<Tap> result;
-  if (element_count(out) == 0) return std::vector<Tap>(static_cast<size_t>(element_count(window.kernel)));
+  std::vector<TapRuns> result;
+  if (element_count(out) == 0) return std::vector<TapRuns>(static_cast<size_t>(element_count(window.kernel)));
   Dims tap_index(last + 1, 0);
   do {
     Dims shift(last + 1);
     for (size_t i = 0; i <= last; ++i) shift[i] = tap_index[i] * window.dilations[i] - window.pads_begin[i];
     const auto [begin, end] = inside(shift[last], window.strides[last], in[last], out[last]);
-    Tap tap;
+    TapRuns tap;
     tap.step = window.strides[last];
     Dims row(last + 1, 0);
     do {

@@ -38,7 +38,7 @@ Window resolve(Window window, const Dims& in);
 
 /// What one tap of the kernel reads: runs of output positions, each with the input position under the tap. Positions
 /// whose input lies in the padding are left out.
-struct Tap {
+struct TapRuns {
   struct Run {
     int64_t out, in;  ///< offsets in the output and the input plane
     int64_t length;   ///< outputs out, out+1 ...; inputs in, in+step ...
@@ -48,6 +48,6 @@ struct Tap {
 };
 
 /// All taps in row-major order of the kernel, for a resolved window, an input plane `in` and an output plane `out`.
-std::vector<Tap> taps(const Window& window, const Dims& in, const Dims& out);
+std::vector<TapRuns> tap_runs(const Window& window, const Dims& in, const Dims& out);
 
 }  // namespace espalier
