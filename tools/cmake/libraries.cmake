@@ -39,8 +39,9 @@ espalier_found(boost "${Boost_VERSION}")
 # libzip's own package file asks for command line programs that the development package does not bring.
 find_path(ESPALIER_ZIP_INCLUDE zip.h REQUIRED)
 find_library(ESPALIER_ZIP_LIBRARY zip REQUIRED)
+find_path(ESPALIER_ZLIB_INCLUDE zlib.h REQUIRED)  # libzip-dev brings it
 add_library(espalier_zip INTERFACE)
-target_link_libraries(espalier_zip INTERFACE zip)
+target_link_libraries(espalier_zip INTERFACE zip z)
 espalier_found(libzip "")
 
 find_path(ESPALIER_RANDOM123_INCLUDE Random123/philox.h REQUIRED)
