@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <numeric>
 
 #include "lib/base/file.h"
@@ -56,13 +56,13 @@ Format recognise(const std::string& path) {
   if (std::filesystem::is_directory(path)) {
     throw Error(ErrorKind::bad_data, "data '" + path + "' is a folder").hint("expected a .npz, .npy or MNIST IDX file");
   }
-  file_size(path);  // throws what is missing
-  std::ifstream file(path, std::ios::binary);
+  const MappedFile file(path);
   char head[4] = {};
-  file.read(head, 4);
-  if (file.gcount() >= 2 && head[0] == 'P' && head[1] == 'K') return Format::npz;
+  const size_t got = std::min<size_t>(4, file.bytes().size());
+  if (got > 0) std::memcpy(head, file.bytes().data(), got);
+  if (got >= 2 && head[0] == 'P' && head[1] == 'K') return Format::npz;
   if (head[0] == '\x93') return Format::npy;
-  if (file.gcount() == 4 && ((head[0] == 0 && head[1] == 0) || (head[0] == '\x1f' && head[1] == '\x8b'))) return Format::idx;
+  if (got == 4 && ((head[0] == 0 && head[1] == 0) || (head[0] == '\x1f' && head[1] == '\x8b'))) return Format::idx;
   throw Error(ErrorKind::bad_data, "data '" + path + "' is of no known format").hint("expected a .npz, .npy or MNIST IDX file");
 }
 
@@ -95,7 +95,7 @@ Dataset open_npz(const Spec& spec, std::span<const std::string> model_inputs) {
 
 Tensor read_single(const std::string& path) {
   switch (recognise(path)) {
-    case Format::npy: return read_npy(read_file(path), "'" + path + "'");
+    case Format::npy: return read_npy(MappedFile(path).bytes(), "'" + path + "'");
     case Format::idx: return read_idx(path);
     default: throw Error(ErrorKind::bad_data, "'" + path + "' holds several arrays, expected one (.npy or IDX)");
   }

@@ -19,7 +19,7 @@ struct Close {
 
 class Reader {
  public:
-  explicit Reader(const std::string& path) : path_(path), file_bytes_(file_size(path)), file_(gzopen(path.c_str(), "rb")) {
+  explicit Reader(const std::string& path) : path_(path), file_bytes_(static_cast<int64_t>(MappedFile(path).bytes().size())), file_(gzopen(path.c_str(), "rb")) {
     if (!file_) throw Error(ErrorKind::io, "cannot read '" + path + "'");
   }
 

@@ -130,7 +130,7 @@ NpzFile::NpzFile(const std::string& path, const NpzLimits& limits) : archive_(st
                                          std::to_string(limits.entries));
   }
   for (zip_int64_t i = 0; i < count; ++i) archive_->add(static_cast<zip_uint64_t>(i), limits);
-  archive_->check_total(limits, file_size(path));
+  archive_->check_total(limits, static_cast<int64_t>(MappedFile(path).bytes().size()));
 }
 
 NpzFile::~NpzFile() = default;
@@ -196,7 +196,7 @@ void write_npz(const std::string& path, const std::vector<std::pair<std::string,
   std::vector<std::byte> bytes(stat.size);
   check(zip_source_read(target, bytes.data(), bytes.size()) == static_cast<zip_int64_t>(bytes.size()), "all bytes are there");
   zip_source_close(target);
-  write_file_atomically(path, bytes);
+  write_file(path, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
 }  // namespace espalier

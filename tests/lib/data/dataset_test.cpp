@@ -24,7 +24,7 @@ class DatasetFiles : public ::testing::Test {
  protected:
   std::string path(const std::string& name) const { return folder_.path() / name; }
   std::string put(const std::string& name, const std::string& bytes) const {
-    write_file_atomically(path(name), bytes);
+    write_file(path(name), bytes);
     return path(name);
   }
   void zip(const std::string& name, const std::string& bytes) const {
