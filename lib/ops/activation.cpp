@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "lib/ops/elementwise.h"
+#include "lib/ops/gradient.h"
 
 namespace espalier::ops {
 namespace {
@@ -86,6 +87,71 @@ void mish_evaluate(EvaluateContext& c) {
   map_float(c, [](auto v) { return v * std::tanh(softplus_of(v)); });
 }
 
+std::vector<Attribute> alpha_of(const GradientContext& c, float otherwise) {
+  return {{"alpha", c.node().get<float>("alpha", otherwise), {}}};
+}
+
+void sigmoid_gradient(GradientContext& c) { c.set_grad(0, c.add("SigmoidGrad", {c.output(), c.grad_output()})); }
+void tanh_gradient(GradientContext& c) { c.set_grad(0, c.add("TanhGrad", {c.output(), c.grad_output()})); }
+
+void leaky_relu_gradient(GradientContext& c) {
+  c.set_grad(0, c.add("LeakyReluGrad", {c.input(0), c.grad_output()}, alpha_of(c, 0.01f)));
+}
+
+void hard_sigmoid_gradient(GradientContext& c) {
+  c.set_grad(0, c.add("HardSigmoidGrad", {c.output(), c.grad_output()}, alpha_of(c, 0.2f)));
+}
+
+void hard_swish_gradient(GradientContext& c) { c.set_grad(0, c.add("HardSwishGrad", {c.input(0), c.grad_output()})); }
+
+void softplus_gradient(GradientContext& c) {
+  c.set_grad(0, c.add("Mul", {c.grad_output(), c.add("Sigmoid", {c.input(0)})}));
+}
+
+/// dy / (1 + |x|)^2.
+void softsign_gradient(GradientContext& c) {
+  const ValueId size = c.add("Add", {c.add("Abs", {c.input(0)}), c.scalar(1, c.input(0))});
+  c.set_grad(0, c.add("Div", {c.grad_output(), c.add("Mul", {size, size})}));
+}
+
+/// dy where x > bound, else dy * slope.
+ValueId above(GradientContext& c, double bound, ValueId slope) {
+  const ValueId passes = c.add("Greater", {c.input(0), c.scalar(bound, c.input(0))});
+  return c.add("Where", {passes, c.grad_output(), c.add("Mul", {c.grad_output(), slope})});
+}
+
+/// Below 0 the slope of alpha * (e^x - 1) is y + alpha.
+void elu_gradient(GradientContext& c) {
+  const ValueId alpha = c.scalar(static_cast<double>(c.node().get<float>("alpha", 1.0f)), c.output());
+  c.set_grad(0, above(c, 0, c.add("Add", {c.output(), alpha})));
+}
+
+void celu_gradient(GradientContext& c) {
+  const ValueId alpha = c.scalar(static_cast<double>(c.node().get<float>("alpha", 1.0f)), c.output());
+  c.set_grad(0, above(c, 0, c.add("Add", {c.add("Div", {c.output(), alpha}), c.scalar(1, c.output())})));
+}
+
+void selu_gradient(GradientContext& c) {
+  const double alpha = static_cast<double>(c.node().get<float>("alpha", 1.67326319217681884765625f));
+  const double gamma = static_cast<double>(c.node().get<float>("gamma", 1.05070102214813232421875f));
+  const ValueId below = c.add("Add", {c.output(), c.scalar(alpha * gamma, c.output())});
+  const ValueId passes = c.add("Greater", {c.input(0), c.scalar(0, c.input(0))});
+  c.set_grad(0, c.add("Mul", {c.grad_output(), c.add("Where", {passes, c.scalar(gamma, c.output()), below})}));
+}
+
+void thresholded_relu_gradient(GradientContext& c) {
+  c.set_grad(0, above(c, static_cast<double>(c.node().get<float>("alpha", 1.0f)), c.scalar(0, c.input(0))));
+}
+
+/// With t = tanh(softplus(x)): t + x * (1 - t^2) * sigmoid(x).
+void mish_gradient(GradientContext& c) {
+  const ValueId x = c.input(0);
+  const ValueId t = c.add("Tanh", {c.add("Softplus", {x})});
+  const ValueId curve = c.add("Sub", {c.scalar(1, x), c.add("Mul", {t, t})});
+  const ValueId rest = c.add("Mul", {c.add("Mul", {x, curve}), c.add("Sigmoid", {x})});
+  c.set_grad(0, c.add("Mul", {c.grad_output(), c.add("Add", {t, rest})}));
+}
+
 }  // namespace
 
 extern const Op sigmoid;
@@ -93,6 +159,7 @@ const Op sigmoid = {
     .name = "Sigmoid",
     .infer = infer_unary_float,
     .evaluate = sigmoid_evaluate,
+    .gradient = sigmoid_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -102,6 +169,7 @@ const Op tanh = {
     .name = "Tanh",
     .infer = infer_unary_float,
     .evaluate = tanh_evaluate,
+    .gradient = tanh_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -111,6 +179,7 @@ const Op leaky_relu = {
     .name = "LeakyRelu",
     .infer = infer_unary_float,
     .evaluate = leaky_relu_evaluate,
+    .gradient = leaky_relu_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -120,6 +189,7 @@ const Op hard_sigmoid = {
     .name = "HardSigmoid",
     .infer = infer_unary_float,
     .evaluate = hard_sigmoid_evaluate,
+    .gradient = hard_sigmoid_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -129,6 +199,7 @@ const Op hard_swish = {
     .name = "HardSwish",
     .infer = infer_unary_float,
     .evaluate = hard_swish_evaluate,
+    .gradient = hard_swish_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -138,6 +209,7 @@ const Op elu = {
     .name = "Elu",
     .infer = infer_unary_float,
     .evaluate = elu_evaluate,
+    .gradient = elu_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -147,6 +219,7 @@ const Op selu = {
     .name = "Selu",
     .infer = infer_unary_float,
     .evaluate = selu_evaluate,
+    .gradient = selu_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -156,6 +229,7 @@ const Op celu = {
     .name = "Celu",
     .infer = infer_unary_float,
     .evaluate = celu_evaluate,
+    .gradient = celu_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -165,6 +239,7 @@ const Op softplus = {
     .name = "Softplus",
     .infer = infer_unary_float,
     .evaluate = softplus_evaluate,
+    .gradient = softplus_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -174,6 +249,7 @@ const Op softsign = {
     .name = "Softsign",
     .infer = infer_unary_float,
     .evaluate = softsign_evaluate,
+    .gradient = softsign_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -183,6 +259,7 @@ const Op thresholded_relu = {
     .name = "ThresholdedRelu",
     .infer = infer_unary_float,
     .evaluate = thresholded_relu_evaluate,
+    .gradient = thresholded_relu_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -192,6 +269,7 @@ const Op mish = {
     .name = "Mish",
     .infer = infer_unary_float,
     .evaluate = mish_evaluate,
+    .gradient = mish_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };

@@ -1,6 +1,7 @@
 // Add, Sub, Mul, Div: two operands that broadcast, and shape arithmetic on symbolic sizes.
 
 #include "lib/ops/elementwise.h"
+#include "lib/ops/gradient.h"
 #include "lib/ops/integer.h"
 
 namespace espalier::ops {
@@ -46,6 +47,30 @@ void div_evaluate(EvaluateContext& c) {
   });
 }
 
+void add_gradient(GradientContext& c) {
+  for (const size_t i : {0, 1}) {
+    if (c.wants(i)) c.set_grad(i, sum_to_input(c, c.grad_output(), i));
+  }
+}
+
+void sub_gradient(GradientContext& c) {
+  if (c.wants(0)) c.set_grad(0, sum_to_input(c, c.grad_output(), 0));
+  if (c.wants(1)) c.set_grad(1, c.add("Neg", {sum_to_input(c, c.grad_output(), 1)}));
+}
+
+void mul_gradient(GradientContext& c) {
+  for (const size_t i : {0, 1}) {
+    if (c.wants(i)) c.set_grad(i, sum_to_input(c, c.add("Mul", {c.grad_output(), c.input(1 - i)}), i));
+  }
+}
+
+/// d(a/b)/db = -y/b.
+void div_gradient(GradientContext& c) {
+  const ValueId share = c.add("Div", {c.grad_output(), c.input(1)});
+  if (c.wants(0)) c.set_grad(0, sum_to_input(c, share, 0));
+  if (c.wants(1)) c.set_grad(1, c.add("Neg", {sum_to_input(c, c.add("Mul", {share, c.output()}), 1)}));
+}
+
 }  // namespace
 
 extern const Op add;
@@ -53,6 +78,7 @@ const Op add = {
     .name = "Add",
     .infer = add_infer,
     .evaluate = add_evaluate,
+    .gradient = add_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -62,6 +88,7 @@ const Op sub = {
     .name = "Sub",
     .infer = sub_infer,
     .evaluate = sub_evaluate,
+    .gradient = sub_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -71,6 +98,7 @@ const Op mul = {
     .name = "Mul",
     .infer = mul_infer,
     .evaluate = mul_evaluate,
+    .gradient = mul_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -80,6 +108,7 @@ const Op div = {
     .name = "Div",
     .infer = div_infer,
     .evaluate = div_evaluate,
+    .gradient = div_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };

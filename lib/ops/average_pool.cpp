@@ -1,5 +1,6 @@
 #include "lib/base/parallel.h"
 #include "lib/ops/elementwise.h"
+#include "lib/ops/gradient.h"
 #include "lib/ops/pool.h"
 
 namespace espalier::ops {
@@ -62,6 +63,10 @@ void evaluate(EvaluateContext& c) {
   dispatch_float(c.input(0).type(), [&]<class T>() { evaluate_as<T>(c); });
 }
 
+void gradient(GradientContext& c) {
+  c.set_grad(0, c.add("AveragePoolGrad", {c.input(0), c.grad_output()}, c.node().attributes));
+}
+
 }  // namespace
 
 extern const Op average_pool;
@@ -69,6 +74,7 @@ const Op average_pool = {
     .name = "AveragePool",
     .infer = infer,
     .evaluate = evaluate,
+    .gradient = gradient,
     .cost = cost_pool,
 };
 

@@ -3,6 +3,7 @@
 #include "lib/base/parallel.h"
 #include "lib/ops/cost.h"
 #include "lib/ops/elementwise.h"
+#include "lib/ops/gradient.h"
 
 namespace espalier::ops {
 namespace {
@@ -120,6 +121,18 @@ Cost cost(const InferContext& c) { return {.flops = checked_mul(2, known_element
 /// Scale and bias; mean and variance are statistics.
 std::vector<int> parameters(const Node&) { return {1, 2}; }
 
+void gradient(GradientContext& c) {
+  if (!per_channel(c.node())) c.fail("cannot be differentiated with spatial=0");
+  const bool train = training(c.node());
+  if (!train && (c.wants(3) || c.wants(4))) c.fail("cannot be differentiated with respect to its mean and variance");
+  if (c.grad_output(0) == kNone) return;
+  const std::vector<Attribute> attributes = {{"epsilon", c.node().get<float>("epsilon", 1e-5f), {}},
+                                             {"training_mode", int64_t{train}, {}}};
+  const auto grads = c.add_many("BatchNormalizationGrad", {c.input(0), c.input(1), c.input(3), c.input(4), c.grad_output()}, 3,
+                                attributes);
+  for (size_t i = 0; i < 3; ++i) c.set_grad(i, grads[i]);
+}
+
 }  // namespace
 
 extern const Op batch_normalization;
@@ -127,6 +140,7 @@ const Op batch_normalization = {
     .name = "BatchNormalization",
     .infer = infer,
     .evaluate = evaluate,
+    .gradient = gradient,
     .cost = cost,
     .parameters = parameters,
 };

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "lib/ops/elementwise.h"
+#include "lib/ops/gradient.h"
 
 namespace espalier::ops {
 namespace {
@@ -44,6 +45,22 @@ void evaluate(EvaluateContext& c) {
   });
 }
 
+void gradient(GradientContext& c) {
+  std::vector<Attribute> bounds;
+  for (const size_t i : {1, 2}) {
+    const char* name = i == 1 ? "min" : "max";
+    if (c.node().version < 11) {
+      if (const Attribute* bound = c.node().find(name)) bounds.push_back(*bound);
+      continue;
+    }
+    if (c.input(i) == kNone) continue;
+    const Tensor* bound = c.constant(c.input(i));
+    if (!bound || bound->size() != 1) c.fail("cannot be differentiated: its bounds are not constant");
+    bounds.push_back({name, static_cast<float>(bound->to_doubles()[0]), {}});
+  }
+  if (c.wants(0)) c.set_grad(0, c.add("ClipGrad", {c.output(), c.grad_output()}, std::move(bounds)));
+}
+
 }  // namespace
 
 extern const Op clip;
@@ -51,6 +68,7 @@ const Op clip = {
     .name = "Clip",
     .infer = infer,
     .evaluate = evaluate,
+    .gradient = gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };

@@ -2,6 +2,7 @@
 #include "lib/ops/cost.h"
 #include "lib/ops/elementwise.h"
 #include "lib/ops/evaluate.h"
+#include "lib/ops/gradient.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
 #include "lib/ops/window.h"
@@ -134,6 +135,27 @@ Cost cost(const InferContext& c) {
 
 std::vector<int> parameters(const Node&) { return {1, 2}; }
 
+/// dB is the sum of dy over all axes but the channels'.
+ValueId bias_gradient(GradientContext& c) {
+  const Type& type = c.type(c.output());
+  if (!type.has_rank()) c.fail("cannot be differentiated: the rank of its output is not known");
+  std::vector<int64_t> axes = {0};
+  for (int64_t axis = 2; axis < type.rank(); ++axis) axes.push_back(axis);
+  return c.add("ReduceSum", {c.grad_output(), integers(c, axes)}, {{"keepdims", int64_t{0}, {}}});
+}
+
+void gradient(GradientContext& c) {
+  const ValueId x = c.input(0), w = c.input(1), dy = c.grad_output();
+  if (c.wants(0)) c.set_grad(0, c.add("ConvGradInput", {dy, w, x}, c.node().attributes));
+  if (c.wants(1)) {
+    const auto grads = c.add_many("ConvGradWeight", {x, dy, w}, c.wants(2) ? 2 : 1, c.node().attributes);
+    c.set_grad(1, grads[0]);
+    if (c.wants(2)) c.set_grad(2, grads[1]);
+  } else if (c.wants(2)) {
+    c.set_grad(2, bias_gradient(c));
+  }
+}
+
 }  // namespace
 
 extern const Op conv;
@@ -141,6 +163,7 @@ const Op conv = {
     .name = "Conv",
     .infer = infer,
     .evaluate = evaluate,
+    .gradient = gradient,
     .cost = cost,
     .parameters = parameters,
 };

@@ -1,4 +1,5 @@
 #include "lib/ops/cost.h"
+#include "lib/ops/gradient.h"
 #include "lib/ops/matmul_loop.h"
 
 namespace espalier::ops {
@@ -87,6 +88,22 @@ Cost cost(const InferContext& c) {
 
 std::vector<int> parameters(const Node&) { return {1, 2}; }
 
+/// dA' = alpha dy B'^T and dB' = alpha A'^T dy, where A' and B' are what is multiplied; transposed where the input is.
+void gradient(GradientContext& c) {
+  const int64_t trans_a = is_set(c.node(), "transA"), trans_b = is_set(c.node(), "transB");
+  const ValueId a = c.input(0), b = c.input(1), dy = c.grad_output();
+  const auto product = [&](ValueId left, ValueId right, int64_t trans_left, int64_t trans_right) {
+    return c.add("Gemm", {left, right},
+                 {{"alpha", c.node().get<float>("alpha", 1.0f), {}}, {"transA", trans_left, {}}, {"transB", trans_right, {}}});
+  };
+  if (c.wants(0)) c.set_grad(0, trans_a ? product(b, dy, trans_b, 1) : product(dy, b, 0, 1 - trans_b));
+  if (c.wants(1)) c.set_grad(1, trans_b ? product(dy, a, 1, trans_a) : product(a, dy, 1 - trans_a, 0));
+  if (!c.wants(2)) return;
+  const float beta = c.node().get<float>("beta", 1.0f);
+  const ValueId sum = sum_to_input(c, dy, 2);
+  c.set_grad(2, beta == 1 ? sum : c.add("Mul", {sum, c.scalar(static_cast<double>(beta), c.input(2))}));
+}
+
 }  // namespace
 
 extern const Op gemm;
@@ -94,6 +111,7 @@ const Op gemm = {
     .name = "Gemm",
     .infer = infer,
     .evaluate = evaluate,
+    .gradient = gradient,
     .cost = cost,
     .parameters = parameters,
 };

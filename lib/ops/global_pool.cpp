@@ -5,6 +5,7 @@
 
 #include "lib/base/parallel.h"
 #include "lib/ops/elementwise.h"
+#include "lib/ops/gradient.h"
 #include "lib/ops/pool.h"
 
 namespace espalier::ops {
@@ -50,6 +51,8 @@ void lp_evaluate(EvaluateContext& c) {
               [p](double sum, double) { return std::pow(sum, 1 / p); });
 }
 
+void average_gradient(GradientContext& c) { c.set_grad(0, c.add("GlobalAveragePoolGrad", {c.input(0), c.grad_output()})); }
+
 }  // namespace
 
 extern const Op global_average_pool;
@@ -57,6 +60,7 @@ const Op global_average_pool = {
     .name = "GlobalAveragePool",
     .infer = infer_global_pool,
     .evaluate = average_evaluate,
+    .gradient = average_gradient,
     .cost = cost_global_pool,
 };
 

@@ -43,6 +43,12 @@ class GradientContext {
   [[noreturn]] void fail(const std::string& message) const;
 };
 
+/// `grad`, which has the output's shape, summed over the axes along which input i was broadcast to it.
+ValueId sum_to_input(GradientContext& context, ValueId grad, size_t i);
+
+/// An int64 list as a constant [n]: what axes and shapes are in kTrainingOpset.
+ValueId integers(GradientContext& context, const std::vector<int64_t>& values);
+
 /// Opset in which the default-domain nodes of training graphs are read.
 inline constexpr int kTrainingOpset = 17;
 

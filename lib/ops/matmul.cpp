@@ -1,4 +1,5 @@
 #include "lib/ops/cost.h"
+#include "lib/ops/gradient.h"
 #include "lib/ops/matmul_loop.h"
 
 namespace espalier::ops {
@@ -75,6 +76,53 @@ Cost cost(const InferContext& c) {
 /// Whichever side is constant.
 std::vector<int> parameters(const Node&) { return {0, 1}; }
 
+ValueId transposed(GradientContext& c, ValueId x, int64_t rank) {
+  std::vector<int64_t> perm(rank);
+  for (int64_t i = 0; i < rank; ++i) perm[i] = i;
+  std::swap(perm[rank - 1], perm[rank - 2]);
+  return c.add("Transpose", {x}, {{"perm", perm, {}}});
+}
+
+/// dB of a stack times one matrix: the stack's rows are one long matrix, [rows, K]^T [rows, N].
+ValueId weight_gradient(GradientContext& c, ValueId a, ValueId dy, int64_t inner, int64_t columns) {
+  const ValueId rows_a = c.add("Reshape", {a, integers(c, {-1, inner})});
+  const ValueId rows_dy = c.add("Reshape", {dy, integers(c, {-1, columns})});
+  return c.add("Gemm", {rows_a, rows_dy}, {{"transA", int64_t{1}, {}}});
+}
+
+void gradient(GradientContext& c) {
+  const Type &type_a = c.type(c.input(0)), &type_b = c.type(c.input(1));
+  if (!type_a.has_rank() || !type_b.has_rank()) c.fail("cannot be differentiated: the rank of an input is not known");
+  ValueId a = c.input(0), b = c.input(1), dy = c.grad_output();
+  const int64_t rank_a = std::max<int64_t>(2, type_a.rank()), rank_b = std::max<int64_t>(2, type_b.rank());
+  if (type_a.rank() == 2 && type_b.rank() == 2) {
+    if (c.wants(0)) c.set_grad(0, c.add("Gemm", {dy, b}, {{"transB", int64_t{1}, {}}}));
+    if (c.wants(1)) c.set_grad(1, c.add("Gemm", {a, dy}, {{"transA", int64_t{1}, {}}}));
+    return;
+  }
+  // A vector is a row on the left and a column on the right; the result lacks that axis.
+  if (type_b.rank() == 1) {
+    b = c.add("Unsqueeze", {b, integers(c, {1})});
+    dy = c.add("Unsqueeze", {dy, integers(c, {-1})});
+  }
+  if (type_a.rank() == 1) {
+    a = c.add("Unsqueeze", {a, integers(c, {0})});
+    dy = c.add("Unsqueeze", {dy, integers(c, {-2})});
+  }
+  if (c.wants(0)) {
+    const ValueId grad = c.add("SumTo", {c.add("MatMul", {dy, transposed(c, b, rank_b)}), a});
+    c.set_grad(0, type_a.rank() == 1 ? c.add("ReshapeLike", {grad, c.input(0)}) : grad);
+  }
+  if (!c.wants(1)) return;
+  if (type_b.rank() == 2 && type_b.known_dims()) {
+    const Dims dims = *type_b.known_dims();
+    c.set_grad(1, weight_gradient(c, a, dy, dims[0], dims[1]));
+    return;
+  }
+  const ValueId grad = c.add("SumTo", {c.add("MatMul", {transposed(c, a, rank_a), dy}), b});
+  c.set_grad(1, type_b.rank() == 1 ? c.add("ReshapeLike", {grad, c.input(1)}) : grad);
+}
+
 }  // namespace
 
 extern const Op matmul;
@@ -82,6 +130,7 @@ const Op matmul = {
     .name = "MatMul",
     .infer = infer,
     .evaluate = evaluate,
+    .gradient = gradient,
     .cost = cost,
     .parameters = parameters,
 };

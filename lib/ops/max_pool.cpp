@@ -2,6 +2,7 @@
 
 #include "lib/base/parallel.h"
 #include "lib/ops/elementwise.h"
+#include "lib/ops/gradient.h"
 #include "lib/ops/pool.h"
 
 namespace espalier::ops {
@@ -80,6 +81,10 @@ void evaluate(EvaluateContext& c) {
   else dispatch_float(type, [&]<class T>() { evaluate_as<T>(c); });
 }
 
+void gradient(GradientContext& c) {
+  c.set_grad(0, c.add("MaxPoolGrad", {c.input(0), c.output(), c.grad_output()}, c.node().attributes));
+}
+
 }  // namespace
 
 extern const Op max_pool;
@@ -87,6 +92,7 @@ const Op max_pool = {
     .name = "MaxPool",
     .infer = infer,
     .evaluate = evaluate,
+    .gradient = gradient,
     .cost = cost_pool,
 };
 

@@ -1,4 +1,5 @@
 #include "lib/ops/elementwise.h"
+#include "lib/ops/gradient.h"
 
 namespace espalier::ops {
 namespace {
@@ -10,6 +11,8 @@ void evaluate(EvaluateContext& c) {
   });
 }
 
+void gradient(GradientContext& c) { c.set_grad(0, c.add("ReluGrad", {c.output(), c.grad_output()})); }
+
 }  // namespace
 
 extern const Op relu;
@@ -17,6 +20,7 @@ const Op relu = {
     .name = "Relu",
     .infer = infer_unary_numeric,
     .evaluate = evaluate,
+    .gradient = gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };

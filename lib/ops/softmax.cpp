@@ -4,6 +4,7 @@
 
 #include "lib/ops/cost.h"
 #include "lib/ops/elementwise.h"
+#include "lib/ops/gradient.h"
 
 namespace espalier::ops {
 namespace {
@@ -87,6 +88,17 @@ void hardmax_evaluate(EvaluateContext& c) {
 /// Maximum, difference, exponential, sum and quotient.
 Cost cost(const InferContext& c) { return {.flops = checked_mul(5, known_elements(c.type(0))), .bytes = known_traffic(c)}; }
 
+/// Along one axis, or before version 13 along all from it on.
+std::vector<Attribute> line_of(const GradientContext& c) {
+  return {{"axis", axis_of(c.node()), {}}, {"flatten", int64_t{c.node().version < 13}, {}}};
+}
+
+void softmax_gradient(GradientContext& c) { c.set_grad(0, c.add("SoftmaxGrad", {c.output(), c.grad_output()}, line_of(c))); }
+
+void log_softmax_gradient(GradientContext& c) {
+  c.set_grad(0, c.add("LogSoftmaxGrad", {c.output(), c.grad_output()}, line_of(c)));
+}
+
 }  // namespace
 
 extern const Op softmax;
@@ -94,6 +106,7 @@ const Op softmax = {
     .name = "Softmax",
     .infer = infer,
     .evaluate = softmax_evaluate,
+    .gradient = softmax_gradient,
     .cost = cost,
 };
 
@@ -102,6 +115,7 @@ const Op log_softmax = {
     .name = "LogSoftmax",
     .infer = infer,
     .evaluate = log_softmax_evaluate,
+    .gradient = log_softmax_gradient,
     .cost = cost,
 };
 

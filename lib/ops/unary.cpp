@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "lib/ops/elementwise.h"
+#include "lib/ops/gradient.h"
 #include "lib/ops/integer.h"
 
 namespace espalier::ops {
@@ -63,6 +64,29 @@ void reciprocal_evaluate(EvaluateContext& c) { map_float(c, [](auto v) { return 
 void round_evaluate(EvaluateContext& c) { map_float(c, [](auto v) { return std::nearbyint(v); }); }  // halves to even
 void sqrt_evaluate(EvaluateContext& c) { map_float(c, [](auto v) { return std::sqrt(v); }); }
 
+void abs_gradient(GradientContext& c) { c.set_grad(0, c.add("Mul", {c.grad_output(), c.add("Sign", {c.input(0)})})); }
+void neg_gradient(GradientContext& c) { c.set_grad(0, c.add("Neg", {c.grad_output()})); }
+void exp_gradient(GradientContext& c) { c.set_grad(0, c.add("Mul", {c.grad_output(), c.output()})); }
+void log_gradient(GradientContext& c) { c.set_grad(0, c.add("Div", {c.grad_output(), c.input(0)})); }
+
+/// The steps of these functions have no slope.
+void no_gradient(GradientContext&) {}
+
+/// 2 / sqrt(pi) * exp(-x^2).
+void erf_gradient(GradientContext& c) {
+  const ValueId x = c.input(0);
+  const ValueId bell = c.add("Exp", {c.add("Neg", {c.add("Mul", {x, x})})});
+  c.set_grad(0, c.add("Mul", {c.grad_output(), c.add("Mul", {bell, c.scalar(1.1283791670955126, x)})}));
+}
+
+void reciprocal_gradient(GradientContext& c) {
+  c.set_grad(0, c.add("Neg", {c.add("Mul", {c.grad_output(), c.add("Mul", {c.output(), c.output()})})}));
+}
+
+void sqrt_gradient(GradientContext& c) {
+  c.set_grad(0, c.add("Div", {c.add("Mul", {c.grad_output(), c.scalar(0.5, c.output())}), c.output()}));
+}
+
 }  // namespace
 
 extern const Op abs;
@@ -70,6 +94,7 @@ const Op abs = {
     .name = "Abs",
     .infer = infer_unary_numeric,
     .evaluate = abs_evaluate,
+    .gradient = abs_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -79,6 +104,7 @@ const Op neg = {
     .name = "Neg",
     .infer = neg_infer,
     .evaluate = neg_evaluate,
+    .gradient = neg_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -88,6 +114,7 @@ const Op sign = {
     .name = "Sign",
     .infer = infer_unary_numeric,
     .evaluate = sign_evaluate,
+    .gradient = no_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -97,6 +124,7 @@ const Op ceil = {
     .name = "Ceil",
     .infer = infer_unary_float,
     .evaluate = ceil_evaluate,
+    .gradient = no_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -106,6 +134,7 @@ const Op erf = {
     .name = "Erf",
     .infer = infer_unary_numeric,
     .evaluate = erf_evaluate,
+    .gradient = erf_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -115,6 +144,7 @@ const Op exp = {
     .name = "Exp",
     .infer = infer_unary_float,
     .evaluate = exp_evaluate,
+    .gradient = exp_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -124,6 +154,7 @@ const Op floor = {
     .name = "Floor",
     .infer = infer_unary_float,
     .evaluate = floor_evaluate,
+    .gradient = no_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -133,6 +164,7 @@ const Op log = {
     .name = "Log",
     .infer = infer_unary_float,
     .evaluate = log_evaluate,
+    .gradient = log_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -142,6 +174,7 @@ const Op reciprocal = {
     .name = "Reciprocal",
     .infer = infer_unary_float,
     .evaluate = reciprocal_evaluate,
+    .gradient = reciprocal_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -151,6 +184,7 @@ const Op round = {
     .name = "Round",
     .infer = infer_unary_float,
     .evaluate = round_evaluate,
+    .gradient = no_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -160,6 +194,7 @@ const Op sqrt = {
     .name = "Sqrt",
     .infer = infer_unary_float,
     .evaluate = sqrt_evaluate,
+    .gradient = sqrt_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
