@@ -1,0 +1,99 @@
+#include <algorithm>
+
+#include "lib/ops/evaluate.h"
+#include "lib/ops/infer.h"
+#include "lib/ops/op.h"
+#include "lib/ops/take.h"
+
+namespace espalier::ops {
+namespace {
+
+constexpr int kInputsSince = 11;
+
+/// Attribute of the forms before version 11; version 1 spelt it otherwise.
+std::string_view pads_name(const Node& node) { return node.version < 2 ? "paddings" : "pads"; }
+
+std::string mode_of(const Node& node) { return node.get<std::string>("mode", "constant"); }
+
+/// Pads of every axis, (begin, end) in axis order, for the pads of the axes that are named (all where they are not).
+std::vector<std::pair<int64_t, int64_t>> by_axis(const std::vector<int64_t>& pads,
+                                                 const std::optional<std::vector<int64_t>>& axes, int64_t rank) {
+  std::vector<std::pair<int64_t, int64_t>> result(rank, {0, 0});
+  const size_t count = axes ? axes->size() : static_cast<size_t>(rank);
+  if (pads.size() != 2 * count) {
+    throw Error(ErrorKind::bad_data,
+                "has " + std::to_string(pads.size()) + " pads, expected " + std::to_string(2 * count));
+  }
+  for (size_t i = 0; i < count; ++i) {
+    result[axes ? normalize_axis((*axes)[i], rank) : static_cast<int64_t>(i)] = {pads[i], pads[count + i]};
+  }
+  return result;
+}
+
+/// Where position i of the padded axis comes from; below 0 for the fill.
+int64_t source(int64_t i, int64_t size, const std::string& mode) {
+  if (i >= 0 && i < size) return i;
+  if (mode == "edge") return std::clamp<int64_t>(i, 0, size - 1);
+  if (mode == "wrap") return ((i % size) + size) % size;
+  if (mode == "reflect") {
+    if (size == 1) return 0;
+    const int64_t period = 2 * (size - 1);
+    const int64_t at = ((i % period) + period) % period;
+    return at < size ? at : period - at;
+  }
+  return -1;
+}
+
+void infer(InferContext& c) {
+  if (c.version() < kInputsSince) c.require_inputs(1, 1);
+  else c.require_inputs(2, 4);
+  const std::string mode = mode_of(c.node());
+  if (mode != "constant" && mode != "reflect" && mode != "edge" && !(mode == "wrap" && c.version() >= 19)) {
+    c.fail("mode is '" + mode + "', expected constant, reflect, edge or (from version 19) wrap");
+  }
+  c.set(0, Type::tensor(c.elem_type(0)));
+  if (!c.has_rank(0)) return;
+  SymbolicDims dims(c.rank(0));
+  bool unknown_pads = false;
+  const auto pads = c.integers_from(pads_name(c.node()), 1, kInputsSince, &unknown_pads);
+  const auto axes = c.integers(3);
+  if (!pads && !unknown_pads) c.fail("has no pads");
+  if (pads && (axes || !c.has_input(3))) {
+    const auto all = by_axis(*pads, axes, c.rank(0));
+    for (size_t i = 0; i < dims.size(); ++i) {
+      dims[i] = c.dims(0)[i] + all[i].first + all[i].second;
+      if (dims[i].known() && dims[i].value() < 0) c.fail("pads leave axis " + std::to_string(i) + " a size of " + dims[i].str());
+      if (mode != "constant" && c.dims(0)[i].is(0) && !dims[i].is(0)) c.fail("cannot pad an empty axis in mode " + mode);
+    }
+  }
+  c.set(0, c.elem_type(0), std::move(dims));
+}
+
+/// The fill: an input since version 11, a float attribute before.
+Tensor fill_of(const EvaluateContext& c) {
+  if (c.has_input(2) && c.input(2).size() == 1) return c.input(2);
+  if (c.version() >= kInputsSince) return Tensor(c.input(0).type(), {1});
+  return Tensor::scalar(c.node().get<float>("value", 0.0f)).cast(c.input(0).type());
+}
+
+void evaluate(EvaluateContext& c) {
+  const Tensor& in = c.input(0);
+  const auto pads = *c.integers_from(pads_name(c.node()), 1, kInputsSince);
+  const auto axes = c.has_input(3) ? std::optional(c.input(3).to_int64s()) : std::nullopt;
+  const auto all = by_axis(pads, axes, in.rank());
+  const std::string mode = mode_of(c.node());
+  AxisIndices at(in.rank());
+  for (size_t a = 0; a < at.size(); ++a) {
+    const int64_t size = in.dims()[a], padded = size + all[a].first + all[a].second;
+    for (int64_t i = 0; i < padded; ++i) at[a].push_back(source(i - all[a].first, size, mode));
+  }
+  const Tensor fill = fill_of(c);
+  c.set(0, take(in, at, &fill));
+}
+
+}  // namespace
+
+extern const Op pad;
+const Op pad = {.name = "Pad", .infer = infer, .evaluate = evaluate};
+
+}  // namespace espalier::ops

@@ -1,0 +1,95 @@
+#include <numeric>
+
+#include "lib/ops/evaluate.h"
+#include "lib/ops/infer.h"
+#include "lib/ops/op.h"
+#include "lib/ops/take.h"
+
+namespace espalier::ops {
+namespace {
+
+/// Sizes of the parts where none are given: equal; from version 18 on the last may be smaller. Empty where it cannot be.
+std::vector<int64_t> equal_parts(int64_t size, int64_t parts, int version) {
+  if (parts <= 0 || (version < 18 && size % parts != 0)) return {};
+  const int64_t part = (size + parts - 1) / parts;
+  std::vector<int64_t> sizes(parts, part);
+  sizes.back() = size - part * (parts - 1);
+  return sizes.back() < 0 ? std::vector<int64_t>{} : sizes;
+}
+
+/// Where the sizes stand: an attribute before version 13 (an input was possible in 1), an input from then on.
+int input_since(const Node& node) { return node.version == 1 && node.has_input(1) ? 1 : 13; }
+
+void check_num_outputs(const InferContext& c) {
+  const auto given = c.node().get<int64_t>("num_outputs", static_cast<int64_t>(c.output_count()));
+  if (given != static_cast<int64_t>(c.output_count())) {
+    c.fail("has " + std::to_string(c.output_count()) + " outputs, but num_outputs is " + std::to_string(given));
+  }
+}
+
+SymbolicDims parts_of(const InferContext& c, const Dim& size) {
+  bool unknown = false;
+  const auto given = c.integers_from("split", 1, input_since(c.node()), &unknown);
+  const size_t count = c.output_count();
+  if (unknown) return SymbolicDims(count);
+  if (!given) {
+    if (!size.known()) {
+      const auto part = exact_div(size, static_cast<int64_t>(count));
+      return SymbolicDims(count, part ? *part : Dim());
+    }
+    const auto parts = equal_parts(size.value(), static_cast<int64_t>(count), c.version());
+    if (parts.size() != count) c.fail("cannot split " + size.str() + " into " + std::to_string(count) + " equal parts");
+    return to_symbolic(parts);
+  }
+  if (given->size() != count) {
+    c.fail("has " + std::to_string(count) + " outputs, but " + std::to_string(given->size()) + " sizes");
+  }
+  int64_t sum = 0;
+  for (const int64_t part : *given) {
+    if (part < 0) c.fail("has a part of size " + std::to_string(part));
+    sum = checked_add(sum, part);
+  }
+  if (size.known() && size.value() != sum) c.fail("parts sum to " + std::to_string(sum) + ", expected " + size.str());
+  return to_symbolic(*given);
+}
+
+void infer(InferContext& c) {
+  c.require_inputs(1, 2);
+  check_num_outputs(c);
+  for (size_t i = 0; i < c.output_count(); ++i) c.set(i, Type::tensor(c.elem_type(0)));
+  if (!c.has_rank(0)) return;
+  const int64_t axis = c.axis(c.node().get<int64_t>("axis", 0), c.rank(0));
+  const SymbolicDims parts = parts_of(c, c.dims(0)[axis]);
+  const auto numbers = c.rank(0) == 1 ? c.numbers(0) : std::nullopt;
+  int64_t at = 0;
+  for (size_t i = 0; i < c.output_count(); ++i) {
+    SymbolicDims dims = c.dims(0);
+    dims[axis] = parts[i];
+    c.set(i, c.elem_type(0), std::move(dims));
+    if (!numbers || !parts[i].known()) continue;
+    c.set_numbers(i, {numbers->begin() + at, numbers->begin() + at + parts[i].value()});
+    at += parts[i].value();
+  }
+}
+
+void evaluate(EvaluateContext& c) {
+  const Tensor& in = c.input(0);
+  const int64_t axis = normalize_axis(c.node().get<int64_t>("axis", 0), in.rank());
+  const auto given = c.integers_from("split", 1, input_since(c.node()));
+  const auto parts = given ? *given : equal_parts(in.dims()[axis], static_cast<int64_t>(c.output_count()), c.version());
+  AxisIndices at = all_indices(in.dims());
+  int64_t begin = 0;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    at[axis].resize(parts[i]);
+    std::iota(at[axis].begin(), at[axis].end(), begin);
+    begin += parts[i];
+    if (c.has_output(i)) c.set(i, take(in, at));
+  }
+}
+
+}  // namespace
+
+extern const Op split;
+const Op split = {.name = "Split", .infer = infer, .evaluate = evaluate};
+
+}  // namespace espalier::ops
