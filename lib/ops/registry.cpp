@@ -19,14 +19,22 @@ extern const Op batch_normalization;
 extern const Op ceil;
 extern const Op celu;
 extern const Op clip;
+extern const Op concat;
+extern const Op constant;
+extern const Op constant_of_shape;
 extern const Op conv;
 extern const Op cos;
 extern const Op cosh;
+extern const Op depth_to_space;
 extern const Op div;
 extern const Op elu;
 extern const Op erf;
 extern const Op exp;
+extern const Op expand;
+extern const Op flatten;
 extern const Op floor;
+extern const Op gather;
+extern const Op gather_elements;
 extern const Op gemm;
 extern const Op global_average_pool;
 extern const Op global_lp_pool;
@@ -44,23 +52,37 @@ extern const Op mish;
 extern const Op mul;
 extern const Op neg;
 extern const Op negative_log_likelihood_loss;
+extern const Op non_zero;
+extern const Op pad;
+extern const Op range;
 extern const Op reciprocal;
 extern const Op relu;
+extern const Op reshape;
 extern const Op round;
 extern const Op selu;
+extern const Op shape;
 extern const Op sigmoid;
 extern const Op sign;
 extern const Op sin;
 extern const Op sinh;
+extern const Op size;
+extern const Op slice;
 extern const Op softmax;
 extern const Op softmax_cross_entropy_loss;
 extern const Op softplus;
 extern const Op softsign;
+extern const Op space_to_depth;
+extern const Op split;
 extern const Op sqrt;
+extern const Op squeeze;
 extern const Op sub;
 extern const Op tan;
 extern const Op tanh;
 extern const Op thresholded_relu;
+extern const Op tile;
+extern const Op transpose;
+extern const Op unsqueeze;
+extern const Op where;
 // ai.espalier
 extern const Op average_pool_grad;
 extern const Op batch_normalization_grad;
@@ -111,14 +133,22 @@ constexpr std::array kOps = {
     &ops::ceil,
     &ops::celu,
     &ops::clip,
+    &ops::concat,
+    &ops::constant,
+    &ops::constant_of_shape,
     &ops::conv,
     &ops::cos,
     &ops::cosh,
+    &ops::depth_to_space,
     &ops::div,
     &ops::elu,
     &ops::erf,
     &ops::exp,
+    &ops::expand,
+    &ops::flatten,
     &ops::floor,
+    &ops::gather,
+    &ops::gather_elements,
     &ops::gemm,
     &ops::global_average_pool,
     &ops::global_lp_pool,
@@ -136,23 +166,37 @@ constexpr std::array kOps = {
     &ops::mul,
     &ops::neg,
     &ops::negative_log_likelihood_loss,
+    &ops::non_zero,
+    &ops::pad,
+    &ops::range,
     &ops::reciprocal,
     &ops::relu,
+    &ops::reshape,
     &ops::round,
     &ops::selu,
+    &ops::shape,
     &ops::sigmoid,
     &ops::sign,
     &ops::sin,
     &ops::sinh,
+    &ops::size,
+    &ops::slice,
     &ops::softmax,
     &ops::softmax_cross_entropy_loss,
     &ops::softplus,
     &ops::softsign,
+    &ops::space_to_depth,
+    &ops::split,
     &ops::sqrt,
+    &ops::squeeze,
     &ops::sub,
     &ops::tan,
     &ops::tanh,
     &ops::thresholded_relu,
+    &ops::tile,
+    &ops::transpose,
+    &ops::unsqueeze,
+    &ops::where,
     // ai.espalier
     &ops::average_pool_grad,
     &ops::batch_normalization_grad,
