@@ -41,7 +41,7 @@ std::string nearest_word(std::string_view word, std::span<const std::string> can
 
 std::string did_you_mean(std::string_view word, std::span<const std::string> candidates, std::string otherwise) {
   const std::string nearest = nearest_word(word, candidates);
-  return nearest.empty() ? otherwise : "did you mean '" + nearest + "'?";
+  return nearest.empty() ? std::move(otherwise) : "did you mean '" + nearest + "'?";
 }
 
 }  // namespace espalier
