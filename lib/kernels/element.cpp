@@ -102,13 +102,18 @@ class ElementChain : public Kernel {
       rest /= dims_[i];
       offset += index[i] * source.how.strides[i];
     }
-    for (int64_t k = 0; k < n; ++k) {
-      out[k] = source.data[offset];
-      for (size_t i = rank; i-- > 0;) {
-        offset += source.how.strides[i];
-        if (++index[i] < dims_[i]) break;
+    // Along the last axis in one go, then on to the next index.
+    const int64_t step = rank == 0 ? 0 : source.how.strides[rank - 1];
+    while (n > 0) {
+      const int64_t take = rank == 0 ? n : std::min(n, dims_[rank - 1] - index[rank - 1]);
+      for (int64_t k = 0; k < take; ++k) out[k] = source.data[offset + k * step];
+      out += take, n -= take, offset += take * step;
+      if (rank == 0) continue;
+      index[rank - 1] += take;
+      for (size_t i = rank; i-- > 0 && index[i] == dims_[i];) {
         offset -= dims_[i] * source.how.strides[i];
         index[i] = 0;
+        if (i > 0) offset += source.how.strides[i - 1], ++index[i - 1];
       }
     }
   }

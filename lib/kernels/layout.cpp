@@ -148,6 +148,26 @@ std::optional<Layout> Layout::reshaped(const Dims& dims) const {
   }
 }
 
+std::optional<Layout> Layout::like(const Dims& dims) const {
+  if (!impl_->channels || dims.size() != impl_->dims.size() || dims[1] != impl_->dims[1]) return std::nullopt;
+  if (impl_->plain) return plain(impl_->type, dims);
+  using Tag = dnnl_api::Tag;
+  const size_t rank = dims.size();
+  const auto pick = [&](Tag three, Tag four, Tag five) { return rank == 3 ? three : rank == 4 ? four : five; };
+  if (rank < 3 || rank > 5) return std::nullopt;
+  Tag tag = Tag::undef;
+  if (impl_->channels->blocks == 1 && impl_->channels->block == impl_->channels->channels) {
+    tag = pick(Tag::nwc, Tag::nhwc, Tag::ndhwc);
+  }
+  if (impl_->desc == Desc(impl_->dims, dnnl_api::to_dnnl(impl_->type), pick(Tag::nCw16c, Tag::nChw16c, Tag::nCdhw16c))) {
+    tag = pick(Tag::nCw16c, Tag::nChw16c, Tag::nCdhw16c);
+  } else if (impl_->desc == Desc(impl_->dims, dnnl_api::to_dnnl(impl_->type), pick(Tag::nCw8c, Tag::nChw8c, Tag::nCdhw8c))) {
+    tag = pick(Tag::nCw8c, Tag::nChw8c, Tag::nCdhw8c);
+  }
+  if (tag == Tag::undef) return std::nullopt;
+  return dnnl_api::to_layout(Desc(dims, dnnl_api::to_dnnl(impl_->type), tag));
+}
+
 bool operator==(const Layout& a, const Layout& b) {
   if (a.impl_ == b.impl_) return true;
   if (!a.impl_ || !b.impl_ || a.impl_->type != b.impl_->type || a.impl_->dims != b.impl_->dims ||

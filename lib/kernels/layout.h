@@ -37,6 +37,10 @@ class Layout {
   /// only dims that drop or add trailing axes of size 1.
   std::optional<Layout> reshaped(const Dims& dims) const;
 
+  /// A layout of the same form for other dims of the same rank with the same channels: [N, C, 1, 1] beside [N, C, H, W].
+  /// Nothing where channels() is nothing.
+  std::optional<Layout> like(const Dims& dims) const;
+
   friend bool operator==(const Layout& a, const Layout& b);
 
   struct Impl;  ///< lib/kernels only

@@ -5,10 +5,9 @@
 namespace espalier {
 
 /// Copies a tensor from one layout to another of the same type and elements. Arguments: from, to. The dims may differ
-/// where one side is plain or differs by trailing axes of size 1. Throws Error(internal) where it cannot be said.
+/// as long as the row-major order of the elements is the same; where oneDNN cannot say that in one reorder, it takes two
+/// with a plain copy between them. Throws Error(internal) where the numbers of elements differ.
 Primitive reorder(const Layout& from, const Layout& to);
-/// Whether reorder() can do it in one step.
-bool can_reorder(const Layout& from, const Layout& to);
 
 /// Copies the box [offsets, offsets + dims) of `whole` to a tensor `part` of those dims. Arguments: whole, part.
 Primitive copy_box_out(const Layout& whole, const Layout& part, const Dims& offsets);

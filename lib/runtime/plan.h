@@ -16,6 +16,9 @@ struct CompileOptions {
   /// Of a training graph: name of the gradient's value -> name of the parameter. These outputs go to the parameter
   /// store (ParameterBlock::grad) instead of output().
   std::map<std::string, std::string> gradients;
+  /// The weights will not change while the plan lives: they are taken from the graph itself, not from the store, and
+  /// what follows from them alone is calculated now. For evaluation and timing.
+  bool frozen = false;
 };
 
 /// What a plan consists of; counted once when it is compiled.

@@ -1,0 +1,208 @@
+#include "lib/runtime/fusion.h"
+
+#include <algorithm>
+#include <map>
+
+#include "lib/base/error.h"
+#include "lib/ops/op.h"
+
+namespace espalier {
+namespace {
+
+constexpr size_t kMaxChainOperands = 6;
+constexpr size_t kMaxChainNodes = 16;
+
+class Fuser {
+ public:
+  Fuser(const Graph& graph, const FactTable& facts, const std::vector<NodeId>& live, const FusionOptions& options)
+      : graph_(graph), facts_(facts), live_(live), options_(options) {
+    for (size_t i = 0; i < live.size(); ++i) position_[live[i]] = i;
+    count_readers();
+  }
+
+  std::vector<Group> run() {
+    for (const NodeId id : live_) try_anchor(id);
+    for (const NodeId id : live_) {
+      if (!taken_.contains(id)) groups_.push_back(single(id));
+    }
+    merge_chains();
+    std::sort(groups_.begin(), groups_.end(),
+              [&](const Group& a, const Group& b) { return position_[a.nodes.back()] < position_[b.nodes.back()]; });
+    return std::move(groups_);
+  }
+
+ private:
+  void count_readers() {
+    for (const NodeId id : live_) {
+      const Node& node = graph_.node(id);
+      const Op* op = find_op(node);
+      std::set<ValueId> seen;
+      for (size_t i = 0; i < node.inputs.size(); ++i) {
+        if (!node.has_input(i) || (op && i < 32 && op->shape_only_inputs >> i & 1u)) continue;
+        if (seen.insert(node.inputs[i]).second) readers_[node.inputs[i]].push_back(id);
+      }
+    }
+  }
+
+  /// The one node that reads the value's elements, if nothing else needs the value.
+  NodeId sole_reader(ValueId v) const {
+    const auto found = readers_.find(v);
+    if (found == readers_.end() || found->second.size() != 1 || options_.wanted.contains(v)) return kNone;
+    return found->second.front();
+  }
+
+  std::optional<Dims> dims(ValueId v) const { return facts_.type(v).known_dims(); }
+  bool same_dims(ValueId a, ValueId b) const { return dims(a) == dims(b); }
+
+  Group single(NodeId id) const { return single_group(graph_, facts_, id); }
+
+  void take(Group& group, NodeId id) {
+    group.nodes.push_back(id);
+    taken_.insert(id);
+  }
+
+  void try_anchor(NodeId id) {
+    const Op* op = find_op(graph_.node(id));
+    if (!op || !op->absorbs || taken_.contains(id)) return;
+    Group group = single(id);
+    if (op->absorbs & kAbsorbsGradMask) absorb_mask(group, static_cast<size_t>(op->masked_input));
+    if (group.result != kNone) absorb_results(group, op->absorbs);
+    if (group.fusion.empty()) return;
+    taken_.insert(id);
+    std::sort(group.nodes.begin(), group.nodes.end(), [&](NodeId a, NodeId b) { return position_[a] < position_[b]; });
+    groups_.push_back(std::move(group));
+  }
+
+  void absorb_mask(Group& group, size_t input) {
+    const ValueId dy = group.inputs[input];
+    const NodeId made_by = graph_.producer(dy);
+    if (made_by == kNone || taken_.contains(made_by) || sole_reader(dy) == kNone) return;
+    const auto element = element_of(graph_, facts_, made_by);
+    if (!element || (element->kind != ElementKind::relu_grad && element->kind != ElementKind::clip_grad)) return;
+    const Node& node = graph_.node(made_by);
+    if (!same_dims(node.inputs[0], dy) || !same_dims(node.inputs[1], dy)) return;
+    group.fusion.grad_mask = element;
+    group.mask = node.inputs[0];
+    group.inputs[input] = node.inputs[1];
+    take(group, made_by);
+  }
+
+  void absorb_results(Group& group, uint32_t absorbs) {
+    while (absorb_next(group, absorbs)) {
+    }
+  }
+
+  bool absorb_next(Group& group, uint32_t absorbs) {
+    const NodeId next = sole_reader(group.result);
+    if (next == kNone || taken_.contains(next)) return false;
+    const auto element = element_of(graph_, facts_, next);
+    if (!element) return false;
+    const ValueId out = graph_.node(next).outputs[0];
+    if (!same_dims(out, group.result)) return false;
+    Fusion& fusion = group.fusion;
+    if (element->kind == ElementKind::add) {
+      if (!(absorbs & kAbsorbsResidual) || fusion.residual || !fusion.activations.empty()) return false;
+      const auto operands = element_operands(graph_, next, *element);
+      if (operands.size() != 2) return false;
+      const ValueId other = operands[operands[0] == group.result ? 1 : 0];
+      if (other == group.result || !same_dims(other, out) || options_.weights.contains(other) ||
+          facts_.constant(other)) {
+        return false;
+      }
+      fusion.residual = true;
+      group.residual = other;
+    } else {
+      const bool bounds = element->kind == ElementKind::relu || element->kind == ElementKind::clip;
+      const bool any = (absorbs & kAbsorbsActivations) && can_fuse(*element);
+      if (!any && !(bounds && (absorbs & kAbsorbsBounds) && fusion.activations.empty())) return false;
+      fusion.activations.push_back(*element);
+    }
+    take(group, next);
+    group.result = out;
+    return true;
+  }
+
+  /// Elementwise nodes whose only reader is elementwise of the same shape join it, from the front to the back.
+  void merge_chains() {
+    std::map<NodeId, size_t> chain_of;  // last node of a chain -> its group
+    for (size_t i = 0; i < groups_.size(); ++i) {
+      if (groups_[i].anchor == kNone) chain_of[groups_[i].nodes.back()] = i;
+    }
+    for (const NodeId id : live_) {
+      const auto here = chain_of.find(id);
+      if (here == chain_of.end()) continue;
+      Group& group = groups_[here->second];
+      for (const ValueId v : element_operands(graph_, id, *element_of(graph_, facts_, id))) {
+        const NodeId made_by = graph_.producer(v);
+        const auto below = made_by == kNone ? chain_of.end() : chain_of.find(made_by);
+        if (below == chain_of.end() || sole_reader(v) != id || !same_dims(v, group.result)) continue;
+        const Group& other = groups_[below->second];
+        if (group.nodes.size() + other.nodes.size() > kMaxChainNodes || operands(group, other) > kMaxChainOperands) continue;
+        group.nodes.insert(group.nodes.begin(), other.nodes.begin(), other.nodes.end());
+        groups_[below->second].nodes.clear();
+        chain_of.erase(below);
+      }
+      std::sort(group.nodes.begin(), group.nodes.end(), [&](NodeId a, NodeId b) { return position_[a] < position_[b]; });
+    }
+    std::erase_if(groups_, [](const Group& g) { return g.nodes.empty(); });
+  }
+
+  size_t operands(const Group& a, const Group& b) const {
+    std::set<ValueId> read, made;
+    for (const Group* g : {&a, &b}) {
+      for (const NodeId id : g->nodes) {
+        for (const ValueId v : element_operands(graph_, id, *element_of(graph_, facts_, id))) read.insert(v);
+        made.insert(graph_.node(id).outputs[0]);
+      }
+    }
+    return static_cast<size_t>(std::count_if(read.begin(), read.end(), [&](ValueId v) { return !made.contains(v); }));
+  }
+
+  const Graph& graph_;
+  const FactTable& facts_;
+  const std::vector<NodeId>& live_;
+  const FusionOptions& options_;
+  std::map<NodeId, size_t> position_;
+  std::map<ValueId, std::vector<NodeId>> readers_;
+  std::set<NodeId> taken_;
+  std::vector<Group> groups_;
+};
+
+}  // namespace
+
+Group single_group(const Graph& graph, const FactTable& facts, NodeId id) {
+  const Node& node = graph.node(id);
+  Group group;
+  group.nodes = {id};
+  group.inputs = node.inputs;
+  group.result = node.outputs.empty() ? kNone : node.outputs[0];
+  if (!element_of(graph, facts, id)) group.anchor = id;
+  return group;
+}
+
+std::optional<ElementOp> element_of(const Graph& graph, const FactTable& facts, NodeId id) {
+  const Node& node = graph.node(id);
+  const Op* op = find_op(node);
+  if (!op || !op->element || node.outputs.size() != 1) return std::nullopt;
+  const Type& result = facts.type(node.outputs[0]);
+  if (result.elem_type != DataType::float32 || !result.known_dims()) return std::nullopt;
+  const auto element = op->element(facts.context(graph, id));
+  if (!element) return std::nullopt;
+  for (const ValueId v : element_operands(graph, id, *element)) {
+    if (v == kNone || facts.type(v).elem_type != DataType::float32) return std::nullopt;
+  }
+  return element;
+}
+
+std::vector<ValueId> element_operands(const Graph& graph, NodeId id, const ElementOp& op) {
+  const auto& inputs = graph.node(id).inputs;
+  if (operand_count(op.kind) == 1) return {inputs[0]};
+  return inputs;
+}
+
+std::vector<Group> fuse(const Graph& graph, const FactTable& facts, const std::vector<NodeId>& live,
+                        const FusionOptions& options) {
+  return Fuser(graph, facts, live, options).run();
+}
+
+}  // namespace espalier
