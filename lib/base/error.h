@@ -18,11 +18,22 @@ enum class ErrorKind {
   interrupted = 75,  ///< stopped on request, resumable
 };
 
+namespace detail {
+/// Names in a message come from files: control characters become '?', and what is endless ends.
+inline std::string one_line(std::string message) {
+  for (char& c : message) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  }
+  if (message.size() > 1000) message.replace(1000, std::string::npos, "...");
+  return message;
+}
+}  // namespace detail
+
 /// The one exception type. The message is one line, lower case, without a final period, and names node, op,
 /// tensor, actual and expected where they are known; the hint says what to do.
 class Error : public std::runtime_error {
  public:
-  Error(ErrorKind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
+  Error(ErrorKind kind, const std::string& message) : std::runtime_error(detail::one_line(message)), kind_(kind) {}
 
   /// Adds what the user can do about it: `throw Error(kind, "...").hint("...")`.
   Error& hint(std::string text) {

@@ -19,7 +19,7 @@ ValueId Graph::add_value(std::string base, Type type) {
   for (size_t i = 1; by_name_.contains(unique); ++i) unique = base + "_" + std::to_string(i);
   const auto id = static_cast<ValueId>(values_.size());
   by_name_.emplace(unique, id);
-  values_.push_back({std::move(unique), std::move(type), false, false, {}});
+  values_.push_back({std::move(unique), std::move(type), false, false, false});
   producers_.push_back(kNone);
   users_.emplace_back();
   return id;

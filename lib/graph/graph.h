@@ -17,7 +17,7 @@ struct Value {
   Type type;               ///< as declared in the file (inputs, outputs, value_info); inference never writes here
   bool declared = false;   ///< listed in value_info
   bool captured = false;   ///< in a body: belongs to an enclosing graph, found there by its name
-  std::string rest;        ///< of its value_info or input entry, as Attribute::rest
+  bool carried = false;    ///< a constant that only the graph's `rest` holds (a sparse initialiser)
 };
 
 /// A tensor that the file holds for a value.

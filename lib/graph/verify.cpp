@@ -18,7 +18,8 @@ std::vector<bool> available_at_start(const Graph& graph) {
   }
   for (const auto& [v, unused] : graph.initializers()) ready[v] = true;
   for (size_t v = 0; v < graph.value_count(); ++v) {
-    if (graph.value(static_cast<ValueId>(v)).captured) ready[v] = true;
+    const Value& value = graph.value(static_cast<ValueId>(v));
+    if (value.captured || value.carried) ready[v] = true;
   }
   return ready;
 }
