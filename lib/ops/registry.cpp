@@ -10,12 +10,18 @@ extern const Op abs;
 extern const Op acos;
 extern const Op acosh;
 extern const Op add;
+extern const Op logical_and;
 extern const Op asin;
 extern const Op asinh;
 extern const Op atan;
 extern const Op atanh;
 extern const Op average_pool;
 extern const Op batch_normalization;
+extern const Op bit_shift;
+extern const Op bitwise_and;
+extern const Op bitwise_not;
+extern const Op bitwise_or;
+extern const Op bitwise_xor;
 extern const Op ceil;
 extern const Op celu;
 extern const Op clip;
@@ -27,7 +33,9 @@ extern const Op cos;
 extern const Op cosh;
 extern const Op depth_to_space;
 extern const Op div;
+extern const Op dropout;
 extern const Op elu;
+extern const Op equal;
 extern const Op erf;
 extern const Op exp;
 extern const Op expand;
@@ -35,27 +43,52 @@ extern const Op flatten;
 extern const Op floor;
 extern const Op gather;
 extern const Op gather_elements;
+extern const Op gelu;
 extern const Op gemm;
 extern const Op global_average_pool;
 extern const Op global_lp_pool;
 extern const Op global_max_pool;
+extern const Op greater;
+extern const Op greater_or_equal;
 extern const Op hard_sigmoid;
 extern const Op hard_swish;
 extern const Op hardmax;
 extern const Op identity;
+extern const Op is_inf;
+extern const Op is_nan;
 extern const Op leaky_relu;
+extern const Op less;
+extern const Op less_or_equal;
 extern const Op log;
 extern const Op log_softmax;
 extern const Op matmul;
+extern const Op max;
 extern const Op max_pool;
+extern const Op mean;
+extern const Op min;
 extern const Op mish;
+extern const Op mod;
 extern const Op mul;
 extern const Op neg;
 extern const Op negative_log_likelihood_loss;
 extern const Op non_zero;
+extern const Op logical_not;
+extern const Op logical_or;
+extern const Op prelu;
 extern const Op pad;
+extern const Op pow;
 extern const Op range;
 extern const Op reciprocal;
+extern const Op reduce_l1;
+extern const Op reduce_l2;
+extern const Op reduce_log_sum;
+extern const Op reduce_log_sum_exp;
+extern const Op reduce_max;
+extern const Op reduce_mean;
+extern const Op reduce_min;
+extern const Op reduce_prod;
+extern const Op reduce_sum;
+extern const Op reduce_sum_square;
 extern const Op relu;
 extern const Op reshape;
 extern const Op round;
@@ -76,6 +109,7 @@ extern const Op split;
 extern const Op sqrt;
 extern const Op squeeze;
 extern const Op sub;
+extern const Op sum;
 extern const Op tan;
 extern const Op tanh;
 extern const Op thresholded_relu;
@@ -83,6 +117,7 @@ extern const Op tile;
 extern const Op transpose;
 extern const Op unsqueeze;
 extern const Op where;
+extern const Op logical_xor;
 // ai.espalier
 extern const Op average_pool_grad;
 extern const Op batch_normalization_grad;
@@ -124,12 +159,18 @@ constexpr std::array kOps = {
     &ops::acos,
     &ops::acosh,
     &ops::add,
+    &ops::logical_and,
     &ops::asin,
     &ops::asinh,
     &ops::atan,
     &ops::atanh,
     &ops::average_pool,
     &ops::batch_normalization,
+    &ops::bit_shift,
+    &ops::bitwise_and,
+    &ops::bitwise_not,
+    &ops::bitwise_or,
+    &ops::bitwise_xor,
     &ops::ceil,
     &ops::celu,
     &ops::clip,
@@ -141,7 +182,9 @@ constexpr std::array kOps = {
     &ops::cosh,
     &ops::depth_to_space,
     &ops::div,
+    &ops::dropout,
     &ops::elu,
+    &ops::equal,
     &ops::erf,
     &ops::exp,
     &ops::expand,
@@ -149,27 +192,52 @@ constexpr std::array kOps = {
     &ops::floor,
     &ops::gather,
     &ops::gather_elements,
+    &ops::gelu,
     &ops::gemm,
     &ops::global_average_pool,
     &ops::global_lp_pool,
     &ops::global_max_pool,
+    &ops::greater,
+    &ops::greater_or_equal,
     &ops::hard_sigmoid,
     &ops::hard_swish,
     &ops::hardmax,
     &ops::identity,
+    &ops::is_inf,
+    &ops::is_nan,
     &ops::leaky_relu,
+    &ops::less,
+    &ops::less_or_equal,
     &ops::log,
     &ops::log_softmax,
     &ops::matmul,
+    &ops::max,
     &ops::max_pool,
+    &ops::mean,
+    &ops::min,
     &ops::mish,
+    &ops::mod,
     &ops::mul,
     &ops::neg,
     &ops::negative_log_likelihood_loss,
     &ops::non_zero,
+    &ops::logical_not,
+    &ops::logical_or,
+    &ops::prelu,
     &ops::pad,
+    &ops::pow,
     &ops::range,
     &ops::reciprocal,
+    &ops::reduce_l1,
+    &ops::reduce_l2,
+    &ops::reduce_log_sum,
+    &ops::reduce_log_sum_exp,
+    &ops::reduce_max,
+    &ops::reduce_mean,
+    &ops::reduce_min,
+    &ops::reduce_prod,
+    &ops::reduce_sum,
+    &ops::reduce_sum_square,
     &ops::relu,
     &ops::reshape,
     &ops::round,
@@ -190,6 +258,7 @@ constexpr std::array kOps = {
     &ops::sqrt,
     &ops::squeeze,
     &ops::sub,
+    &ops::sum,
     &ops::tan,
     &ops::tanh,
     &ops::thresholded_relu,
@@ -197,6 +266,7 @@ constexpr std::array kOps = {
     &ops::transpose,
     &ops::unsqueeze,
     &ops::where,
+    &ops::logical_xor,
     // ai.espalier
     &ops::average_pool_grad,
     &ops::batch_normalization_grad,

@@ -1,0 +1,210 @@
+// And, Or, Xor, Not on bool; IsInf, IsNaN; bitwise operators on integers.
+
+#include <cmath>
+
+#include "lib/ops/elementwise.h"
+
+namespace espalier::ops {
+namespace {
+
+void bool_infer(InferContext& c) {
+  c.require_inputs(2, 2);
+  for (const size_t i : {0, 1}) require_type(c, i, is_boolean, "bool");
+  c.set(0, broadcast_type(c, DataType::boolean));
+}
+
+void not_infer(InferContext& c) {
+  c.require_inputs(1, 1);
+  require_type(c, 0, is_boolean, "bool");
+  c.set(0, c.type(0));
+}
+
+void is_float_infer(InferContext& c) {
+  c.require_inputs(1, 1);
+  require_type(c, 0, is_float, "a float type");
+  Type type = c.type(0);
+  type.elem_type = DataType::boolean;
+  c.set(0, type);
+}
+
+void bitwise_infer(InferContext& c) {
+  c.require_inputs(2, 2);
+  for (const size_t i : {0, 1}) require_type(c, i, is_integer, "an integer type");
+  require_same_type(c, 0, 1);
+  c.set(0, broadcast_type(c, c.elem_type(0)));
+}
+
+void bitwise_not_infer(InferContext& c) {
+  c.require_inputs(1, 1);
+  require_type(c, 0, is_integer, "an integer type");
+  c.set(0, c.type(0));
+}
+
+template <class F>
+void combine_bools(EvaluateContext& c, F f) {
+  c.set(0, zip<bool, bool>(c.input(0), aligned_operand(c), f));
+}
+
+void and_evaluate(EvaluateContext& c) {
+  combine_bools(c, [](bool a, bool b) { return a && b; });
+}
+void or_evaluate(EvaluateContext& c) {
+  combine_bools(c, [](bool a, bool b) { return a || b; });
+}
+void xor_evaluate(EvaluateContext& c) {
+  combine_bools(c, [](bool a, bool b) { return a != b; });
+}
+void not_evaluate(EvaluateContext& c) {
+  c.set(0, map<bool, bool>(c.input(0), [](bool v) { return !v; }));
+}
+
+template <class F>
+void test_float(EvaluateContext& c, F f) {
+  dispatch_float(c.input(0).type(), [&]<class T>() { c.set(0, map<bool, T>(c.input(0), f)); });
+}
+
+void is_nan_evaluate(EvaluateContext& c) {
+  test_float(c, [](auto v) { return std::isnan(v); });
+}
+
+void is_inf_evaluate(EvaluateContext& c) {
+  const bool negative = c.node().get<int64_t>("detect_negative", 1) != 0;
+  const bool positive = c.node().get<int64_t>("detect_positive", 1) != 0;
+  test_float(c, [=](auto v) { return std::isinf(v) && (v < 0 ? negative : positive); });
+}
+
+template <class F>
+void combine_bits(EvaluateContext& c, F f) {
+  dispatch_number(c.input(0).type(), [&]<class T>() {
+    if constexpr (std::is_integral_v<T>) c.set(0, zip<T, T>(c.input(0), c.input(1), f));
+  });
+}
+
+void bitwise_and_evaluate(EvaluateContext& c) {
+  combine_bits(c, [](auto a, auto b) { return a & b; });
+}
+void bitwise_or_evaluate(EvaluateContext& c) {
+  combine_bits(c, [](auto a, auto b) { return a | b; });
+}
+void bitwise_xor_evaluate(EvaluateContext& c) {
+  combine_bits(c, [](auto a, auto b) { return a ^ b; });
+}
+void bitwise_not_evaluate(EvaluateContext& c) {
+  dispatch_number(c.input(0).type(), [&]<class T>() {
+    if constexpr (std::is_integral_v<T>) c.set(0, map<T, T>(c.input(0), [](T v) { return static_cast<T>(~v); }));
+  });
+}
+
+/// A shift by the width or more leaves nothing.
+void bit_shift_evaluate(EvaluateContext& c) {
+  const auto direction = c.node().require<std::string>("direction");
+  if (direction != "LEFT" && direction != "RIGHT") c.fail("direction is '" + direction + "', expected LEFT or RIGHT");
+  combine_bits(c, [left = direction == "LEFT"](auto a, auto b) -> decltype(a) {
+    using T = decltype(a);
+    if (static_cast<uint64_t>(b) >= 8 * sizeof(T)) return 0;
+    return left ? static_cast<T>(static_cast<uint64_t>(a) << b) : static_cast<T>(a >> b);
+  });
+}
+
+}  // namespace
+
+extern const Op logical_and;
+const Op logical_and = {
+    .name = "And",
+    .infer = bool_infer,
+    .evaluate = and_evaluate,
+    .cost = cost_elementwise,
+    .elementwise = true,
+};
+
+extern const Op logical_or;
+const Op logical_or = {
+    .name = "Or",
+    .infer = bool_infer,
+    .evaluate = or_evaluate,
+    .cost = cost_elementwise,
+    .elementwise = true,
+};
+
+extern const Op logical_xor;
+const Op logical_xor = {
+    .name = "Xor",
+    .infer = bool_infer,
+    .evaluate = xor_evaluate,
+    .cost = cost_elementwise,
+    .elementwise = true,
+};
+
+extern const Op logical_not;
+const Op logical_not = {
+    .name = "Not",
+    .infer = not_infer,
+    .evaluate = not_evaluate,
+    .cost = cost_elementwise,
+    .elementwise = true,
+};
+
+extern const Op is_inf;
+const Op is_inf = {
+    .name = "IsInf",
+    .infer = is_float_infer,
+    .evaluate = is_inf_evaluate,
+    .cost = cost_elementwise,
+    .elementwise = true,
+};
+
+extern const Op is_nan;
+const Op is_nan = {
+    .name = "IsNaN",
+    .infer = is_float_infer,
+    .evaluate = is_nan_evaluate,
+    .cost = cost_elementwise,
+    .elementwise = true,
+};
+
+extern const Op bitwise_and;
+const Op bitwise_and = {
+    .name = "BitwiseAnd",
+    .infer = bitwise_infer,
+    .evaluate = bitwise_and_evaluate,
+    .cost = cost_elementwise,
+    .elementwise = true,
+};
+
+extern const Op bitwise_or;
+const Op bitwise_or = {
+    .name = "BitwiseOr",
+    .infer = bitwise_infer,
+    .evaluate = bitwise_or_evaluate,
+    .cost = cost_elementwise,
+    .elementwise = true,
+};
+
+extern const Op bitwise_xor;
+const Op bitwise_xor = {
+    .name = "BitwiseXor",
+    .infer = bitwise_infer,
+    .evaluate = bitwise_xor_evaluate,
+    .cost = cost_elementwise,
+    .elementwise = true,
+};
+
+extern const Op bitwise_not;
+const Op bitwise_not = {
+    .name = "BitwiseNot",
+    .infer = bitwise_not_infer,
+    .evaluate = bitwise_not_evaluate,
+    .cost = cost_elementwise,
+    .elementwise = true,
+};
+
+extern const Op bit_shift;
+const Op bit_shift = {
+    .name = "BitShift",
+    .infer = bitwise_infer,
+    .evaluate = bit_shift_evaluate,
+    .cost = cost_elementwise,
+    .elementwise = true,
+};
+
+}  // namespace espalier::ops

@@ -1,0 +1,123 @@
+// Sum, Mean, Max, Min: any number of operands that broadcast (of one shape before version 8).
+
+#include <cmath>
+
+#include "lib/ops/cost.h"
+#include "lib/ops/elementwise.h"
+#include "lib/ops/integer.h"
+
+namespace espalier::ops {
+namespace {
+
+void infer_variadic(InferContext& c, bool (*allowed)(DataType), const char* expected) {
+  c.require_inputs(1, SIZE_MAX);
+  std::optional<SymbolicDims> dims;
+  for (size_t i = 0; i < c.input_count(); ++i) {
+    if (!c.has_input(i)) c.fail("input " + std::to_string(i) + " is missing");
+    require_type(c, i, allowed, expected);
+    require_same_type(c, 0, i);
+    if (!c.has_rank(i)) return c.set(0, Type::tensor(c.elem_type(0)));
+    const bool same = !dims || c.version() >= 8 || dims->size() == c.dims(i).size();
+    if (!same) c.fail("shapes " + to_string(*dims) + " and " + to_string(c.dims(i)) + " differ");
+    dims = dims ? broadcast(c, *dims, c.dims(i)) : c.dims(i);
+  }
+  c.set(0, c.elem_type(0), std::move(*dims));
+}
+
+void float_infer(InferContext& c) { infer_variadic(c, is_float, "a float type"); }
+
+template <class F>
+void infer_extremum(InferContext& c, F choose) {
+  infer_variadic(c, is_numeric, "a numeric type");
+  if (c.input_count() == 1) {
+    if (const auto numbers = c.numbers(0)) c.set_numbers(0, *numbers);
+  } else if (c.input_count() == 2) {
+    const auto combine = [&](const Dim& a, const Dim& b) {
+      if (a == b) return a;
+      return a.known() && b.known() ? Dim(choose(a.value(), b.value())) : Dim();
+    };
+    if (const auto numbers = combine_numbers(c, 0, 1, combine)) c.set_numbers(0, *numbers);
+  }
+}
+
+void max_infer(InferContext& c) {
+  infer_extremum(c, [](int64_t a, int64_t b) { return std::max(a, b); });
+}
+void min_infer(InferContext& c) {
+  infer_extremum(c, [](int64_t a, int64_t b) { return std::min(a, b); });
+}
+
+/// The sum in double: one rounding at the end.
+void add_up(EvaluateContext& c, double divisor) {
+  Tensor sum = c.input(0).cast(DataType::float64);
+  for (size_t i = 1; i < c.input_count(); ++i) {
+    sum = zip<double, double>(sum, c.input(i).cast(DataType::float64), [](double a, double b) { return a + b; });
+  }
+  if (divisor != 1) sum = map<double, double>(sum, [divisor](double v) { return v / divisor; });
+  c.set(0, sum.cast(c.input(0).type()));
+}
+
+void sum_evaluate(EvaluateContext& c) { add_up(c, 1); }
+void mean_evaluate(EvaluateContext& c) { add_up(c, static_cast<double>(c.input_count())); }
+
+template <class F>
+void fold(EvaluateContext& c, F choose) {
+  Tensor result = c.input(0);
+  dispatch_number(result.type(), [&]<class T>() {
+    for (size_t i = 1; i < c.input_count(); ++i) result = zip<T, T>(result, c.input(i), choose);
+  });
+  c.set(0, std::move(result));
+}
+
+// `a != a`: a NaN stays.
+void max_evaluate(EvaluateContext& c) {
+  fold(c, [](auto a, auto b) { return a > b || a != a ? a : b; });
+}
+void min_evaluate(EvaluateContext& c) {
+  fold(c, [](auto a, auto b) { return a < b || a != a ? a : b; });
+}
+
+Cost cost(const InferContext& c) {
+  const auto operands = static_cast<int64_t>(c.input_count());
+  return {.flops = checked_mul(known_elements(c.output(0).type), std::max<int64_t>(1, operands - 1)), .bytes = known_traffic(c)};
+}
+
+}  // namespace
+
+extern const Op sum;
+const Op sum = {
+    .name = "Sum",
+    .infer = float_infer,
+    .evaluate = sum_evaluate,
+    .cost = cost,
+    .elementwise = true,
+};
+
+extern const Op mean;
+const Op mean = {
+    .name = "Mean",
+    .infer = float_infer,
+    .evaluate = mean_evaluate,
+    .cost = cost,
+    .elementwise = true,
+};
+
+extern const Op max;
+const Op max = {
+    .name = "Max",
+    .infer = max_infer,
+    .evaluate = max_evaluate,
+    .cost = cost,
+    .elementwise = true,
+};
+
+extern const Op min;
+const Op min = {
+    .name = "Min",
+    .infer = min_infer,
+    .evaluate = min_evaluate,
+    .cost = cost,
+    .elementwise = true,
+};
+
+}  // namespace espalier::ops
