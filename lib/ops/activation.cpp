@@ -152,6 +152,14 @@ void mish_gradient(GradientContext& c) {
   c.set_grad(0, c.add("Mul", {c.grad_output(), c.add("Add", {t, rest})}));
 }
 
+std::optional<ElementOp> leaky_relu_element(const InferContext& c) {
+  return ElementOp{ElementKind::leaky_relu, c.node().get<float>("alpha", 0.01f), 0};
+}
+
+std::optional<ElementOp> hard_sigmoid_element(const InferContext& c) {
+  return ElementOp{ElementKind::hard_sigmoid, c.node().get<float>("alpha", 0.2f), c.node().get<float>("beta", 0.5f)};
+}
+
 }  // namespace
 
 extern const Op sigmoid;
@@ -159,6 +167,7 @@ const Op sigmoid = {
     .name = "Sigmoid",
     .infer = infer_unary_float,
     .evaluate = sigmoid_evaluate,
+    .element = element_is<ElementKind::sigmoid>,
     .gradient = sigmoid_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
@@ -169,6 +178,7 @@ const Op tanh = {
     .name = "Tanh",
     .infer = infer_unary_float,
     .evaluate = tanh_evaluate,
+    .element = element_is<ElementKind::tanh>,
     .gradient = tanh_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
@@ -179,6 +189,7 @@ const Op leaky_relu = {
     .name = "LeakyRelu",
     .infer = infer_unary_float,
     .evaluate = leaky_relu_evaluate,
+    .element = leaky_relu_element,
     .gradient = leaky_relu_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
@@ -189,6 +200,7 @@ const Op hard_sigmoid = {
     .name = "HardSigmoid",
     .infer = infer_unary_float,
     .evaluate = hard_sigmoid_evaluate,
+    .element = hard_sigmoid_element,
     .gradient = hard_sigmoid_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
@@ -199,6 +211,7 @@ const Op hard_swish = {
     .name = "HardSwish",
     .infer = infer_unary_float,
     .evaluate = hard_swish_evaluate,
+    .element = element_is<ElementKind::hard_swish>,
     .gradient = hard_swish_gradient,
     .cost = cost_elementwise,
     .elementwise = true,

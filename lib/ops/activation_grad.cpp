@@ -64,8 +64,22 @@ void hard_swish(EvaluateContext& c) {
   scale_by(c, [](double x) { return x <= -3 ? 0.0 : x >= 3 ? 1.0 : x / 3 + 0.5; });
 }
 
+template <ElementKind kKind>
+std::optional<ElementOp> element(const InferContext& c) {
+  constexpr float kInfinite = std::numeric_limits<float>::infinity();
+  const Node& node = c.node();
+  if (kKind == ElementKind::clip_grad) return ElementOp{kKind, node.get<float>("min", -kInfinite), node.get<float>("max", kInfinite)};
+  return ElementOp{kKind, node.get<float>("alpha", kKind == ElementKind::leaky_relu_grad ? 0.01f : 0.2f), 0};
+}
+
+template <ElementKind kKind>
 constexpr Op element_grad(std::string_view name, void (*evaluate)(EvaluateContext&)) {
-  return {.name = name, .domain = kInternalDomain, .infer = infer, .evaluate = evaluate, .elementwise = true};
+  return {.name = name,
+          .domain = kInternalDomain,
+          .infer = infer,
+          .evaluate = evaluate,
+          .element = element<kKind>,
+          .elementwise = true};
 }
 
 }  // namespace
@@ -73,18 +87,18 @@ constexpr Op element_grad(std::string_view name, void (*evaluate)(EvaluateContex
 extern const Op relu_grad, leaky_relu_grad, clip_grad, sigmoid_grad, tanh_grad, hard_sigmoid_grad, hard_swish_grad;
 
 /// ReluGrad(y, dy), from the output.
-const Op relu_grad = element_grad("ReluGrad", relu);
+const Op relu_grad = element_grad<ElementKind::relu_grad>("ReluGrad", relu);
 /// LeakyReluGrad(x, dy) {alpha}.
-const Op leaky_relu_grad = element_grad("LeakyReluGrad", leaky_relu);
+const Op leaky_relu_grad = element_grad<ElementKind::leaky_relu_grad>("LeakyReluGrad", leaky_relu);
 /// ClipGrad(y, dy) {min, max}, from the output: passes where min < y < max.
-const Op clip_grad = element_grad("ClipGrad", clip);
+const Op clip_grad = element_grad<ElementKind::clip_grad>("ClipGrad", clip);
 /// SigmoidGrad(y, dy), from the output.
-const Op sigmoid_grad = element_grad("SigmoidGrad", sigmoid);
+const Op sigmoid_grad = element_grad<ElementKind::sigmoid_grad>("SigmoidGrad", sigmoid);
 /// TanhGrad(y, dy), from the output.
-const Op tanh_grad = element_grad("TanhGrad", tanh_);
+const Op tanh_grad = element_grad<ElementKind::tanh_grad>("TanhGrad", tanh_);
 /// HardSigmoidGrad(y, dy) {alpha}, from the output.
-const Op hard_sigmoid_grad = element_grad("HardSigmoidGrad", hard_sigmoid);
+const Op hard_sigmoid_grad = element_grad<ElementKind::hard_sigmoid_grad>("HardSigmoidGrad", hard_sigmoid);
 /// HardSwishGrad(x, dy).
-const Op hard_swish_grad = element_grad("HardSwishGrad", hard_swish);
+const Op hard_swish_grad = element_grad<ElementKind::hard_swish_grad>("HardSwishGrad", hard_swish);
 
 }  // namespace espalier::ops

@@ -71,6 +71,13 @@ void div_gradient(GradientContext& c) {
   if (c.wants(1)) c.set_grad(1, c.add("Neg", {sum_to_input(c, c.add("Mul", {share, c.output()}), 1)}));
 }
 
+/// Before version 7 an attribute says how input 1 is broadcast: left to the reference.
+template <ElementKind kKind>
+std::optional<ElementOp> element(const InferContext& c) {
+  if (c.version() < 7 && c.node().domain.empty()) return std::nullopt;
+  return ElementOp{kKind};
+}
+
 }  // namespace
 
 extern const Op add;
@@ -78,6 +85,7 @@ const Op add = {
     .name = "Add",
     .infer = add_infer,
     .evaluate = add_evaluate,
+    .element = element<ElementKind::add>,
     .gradient = add_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
@@ -88,6 +96,7 @@ const Op sub = {
     .name = "Sub",
     .infer = sub_infer,
     .evaluate = sub_evaluate,
+    .element = element<ElementKind::sub>,
     .gradient = sub_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
@@ -98,6 +107,7 @@ const Op mul = {
     .name = "Mul",
     .infer = mul_infer,
     .evaluate = mul_evaluate,
+    .element = element<ElementKind::mul>,
     .gradient = mul_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
@@ -108,6 +118,7 @@ const Op div = {
     .name = "Div",
     .infer = div_infer,
     .evaluate = div_evaluate,
+    .element = element<ElementKind::div>,
     .gradient = div_gradient,
     .cost = cost_elementwise,
     .elementwise = true,

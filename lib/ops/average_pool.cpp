@@ -67,6 +67,12 @@ void gradient(GradientContext& c) {
   c.set_grad(0, c.add("AveragePoolGrad", {c.input(0), c.grad_output()}, c.node().attributes));
 }
 
+bool lower(LowerContext& c) {
+  const bool padding = c.node().get<int64_t>("count_include_pad", 0) != 0;
+  const PoolKind kind = padding ? PoolKind::average_with_padding : PoolKind::average;
+  return lower_pool(c, pool_problem(c.node(), c.type(0), c.dims(0), c.output_dims(0), kind));
+}
+
 }  // namespace
 
 extern const Op average_pool;
@@ -74,6 +80,7 @@ const Op average_pool = {
     .name = "AveragePool",
     .infer = infer,
     .evaluate = evaluate,
+    .lower = lower,
     .gradient = gradient,
     .cost = cost_pool,
 };

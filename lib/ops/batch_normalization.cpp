@@ -1,6 +1,8 @@
 #include <cmath>
 
 #include "lib/base/parallel.h"
+#include "lib/kernels/batch_norm.h"
+#include "lib/ops/conv_problem.h"
 #include "lib/ops/cost.h"
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
@@ -133,6 +135,41 @@ void gradient(GradientContext& c) {
   for (size_t i = 0; i < 3; ++i) c.set_grad(i, grads[i]);
 }
 
+/// The bounds of the Relu or Clip that was taken in.
+std::optional<Bounds> bounds_of(const std::vector<ElementOp>& activations) {
+  if (activations.empty()) return std::nullopt;
+  if (activations[0].kind == ElementKind::relu) return Bounds{0, std::numeric_limits<float>::infinity()};
+  return Bounds{activations[0].alpha, activations[0].beta};
+}
+
+/// In any layout that has channels; in training the batch's statistics are kept for the backward.
+bool lower(LowerContext& c) {
+  const bool train = training(c.node());
+  const Layout layout = own_layout(c, 0);
+  if (c.type(0) != DataType::float32 || !per_channel(c.node()) || !layout.channels() || element_count(c.dims(0)) == 0 ||
+      c.output_dims(0) != c.dims(0) || (train && (!c.has_output(1) || !c.has_output(2))) || c.has_output(3)) {
+    return false;
+  }
+  BatchNormProblem p;
+  p.layout = layout;
+  p.epsilon = c.node().get<float>("epsilon", 1e-5f);
+  p.momentum = c.node().get<float>("momentum", 0.9f);
+  p.batch_statistics = train;
+  p.residual = c.fusion().residual;
+  p.bounds = bounds_of(c.fusion().activations);
+  std::vector<Operand> args = {c.read(0, layout)};
+  for (size_t i = 1; i < 5; ++i) args.push_back(c.read(i, Layout::plain(DataType::float32, c.dims(i))));
+  if (p.residual) args.push_back(c.residual(layout));
+  args.push_back(c.write_over(0, args[0], layout));
+  if (train) {
+    for (const size_t i : {1, 2}) args.push_back(c.write(i, Layout::plain(DataType::float32, c.dims(i + 2))));
+    args.push_back(c.keep(static_cast<size_t>(2 * p.padded_channels()) * sizeof(float)));
+  }
+  args.push_back(c.scratch(batch_norm_scratch(p)));
+  c.step(batch_norm_forward(p), args, vector_loops().name);
+  return true;
+}
+
 }  // namespace
 
 extern const Op batch_normalization;
@@ -140,6 +177,8 @@ const Op batch_normalization = {
     .name = "BatchNormalization",
     .infer = infer,
     .evaluate = evaluate,
+    .lower = lower,
+    .absorbs = kAbsorbsBounds | kAbsorbsResidual,
     .gradient = gradient,
     .cost = cost,
     .parameters = parameters,

@@ -1,6 +1,9 @@
 #include <cmath>
+#include <limits>
 
 #include "lib/base/parallel.h"
+#include "lib/kernels/batch_norm.h"
+#include "lib/ops/conv_problem.h"
 #include "lib/ops/evaluate.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
@@ -76,6 +79,35 @@ void evaluate(EvaluateContext& c) {
   if (c.has_output(2)) c.set(2, dbias.cast(c.input(1).type()));
 }
 
+/// dx may take dy's memory; the mask of a Relu or Clip behind the normalisation is applied on the way.
+bool lower(LowerContext& c) {
+  const bool train = c.node().get<int64_t>("training_mode", 0) != 0;
+  const Layout layout = own_layout(c, 0);
+  if (c.type(0) != DataType::float32 || !layout.channels() || (train && !c.kept())) return false;
+  BatchNormProblem p;
+  p.layout = layout;
+  p.epsilon = c.node().get<float>("epsilon", 1e-5f);
+  p.batch_statistics = train;
+  if (const auto& mask = c.fusion().grad_mask) {
+    p.bounds = mask->kind == ElementKind::relu_grad ? Bounds{0, std::numeric_limits<float>::infinity()}
+                                                    : Bounds{mask->alpha, mask->beta};
+  }
+  std::vector<Operand> args = {c.read(0, layout)};
+  const Layout per_channel = Layout::plain(DataType::float32, c.dims(1));
+  for (const size_t i : {1, 2, 3}) args.push_back(c.read(i, per_channel));
+  const Operand dy = c.read(4, layout);
+  args.push_back(dy);
+  if (p.bounds) args.push_back(c.mask(layout));
+  if (train) args.push_back(*c.kept());
+  args.push_back(c.write_over(0, dy, layout));
+  for (const size_t i : {1, 2}) {
+    args.push_back(c.has_output(i) ? c.write(i, per_channel) : c.scratch(per_channel.bytes()));
+  }
+  args.push_back(c.scratch(batch_norm_scratch(p)));
+  c.step(batch_norm_backward(p), args, vector_loops().name);
+  return true;
+}
+
 }  // namespace
 
 /// BatchNormalizationGrad(x, scale, mean, var, dy) {epsilon, training_mode} -> dx, dscale, dbias.
@@ -87,6 +119,9 @@ const Op batch_normalization_grad = {
     .domain = kInternalDomain,
     .infer = infer,
     .evaluate = evaluate,
+    .lower = lower,
+    .absorbs = kAbsorbsGradMask,
+    .masked_input = 4,
 };
 
 }  // namespace espalier::ops

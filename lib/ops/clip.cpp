@@ -1,4 +1,5 @@
 #include <cmath>
+#include <limits>
 
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
@@ -61,6 +62,21 @@ void gradient(GradientContext& c) {
   if (c.wants(0)) c.set_grad(0, c.add("ClipGrad", {c.output(), c.grad_output()}, std::move(bounds)));
 }
 
+/// With constant bounds; an absent one is infinite.
+std::optional<ElementOp> element(const InferContext& c) {
+  ElementOp op{ElementKind::clip, -std::numeric_limits<float>::infinity(), std::numeric_limits<float>::infinity()};
+  for (const size_t i : {1, 2}) {
+    float& bound = i == 1 ? op.alpha : op.beta;
+    if (c.version() < 11) {
+      bound = c.node().get<float>(i == 1 ? "min" : "max", bound);
+    } else if (c.has_input(i)) {
+      if (!c.constant(i) || c.constant(i)->size() != 1) return std::nullopt;
+      bound = static_cast<float>(c.constant(i)->to_doubles()[0]);
+    }
+  }
+  return op;
+}
+
 }  // namespace
 
 extern const Op clip;
@@ -68,6 +84,7 @@ const Op clip = {
     .name = "Clip",
     .infer = infer,
     .evaluate = evaluate,
+    .element = element,
     .gradient = gradient,
     .cost = cost_elementwise,
     .elementwise = true,

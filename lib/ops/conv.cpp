@@ -1,4 +1,5 @@
 #include "lib/base/parallel.h"
+#include "lib/ops/conv_problem.h"
 #include "lib/ops/cost.h"
 #include "lib/ops/elementwise.h"
 #include "lib/ops/evaluate.h"
@@ -156,6 +157,24 @@ void gradient(GradientContext& c) {
   }
 }
 
+bool lower(LowerContext& c) {
+  const Dims x = c.dims(0), w = c.dims(1), y = c.output_dims(0);
+  if (!is_fast_conv(c.type(0), x, w, y)) return false;
+  ConvProblem p = conv_problem(c.node(), x, w, y);
+  p.bias = c.has_input(2);
+  p.residual = c.fusion().residual;
+  p.activations = c.fusion().activations;
+  p.training = c.training();
+  Primitive step = conv_forward(p, own_layout(c, 0));
+  std::vector<Operand> args = {c.read(0, step.args[0]), c.read(1, step.args[1])};
+  if (p.bias) args.push_back(c.read(2, step.args[2]));
+  const Layout& dst = step.args.back();
+  args.push_back(p.residual ? c.write_over_residual(dst) : c.write(0, dst));
+  if (p.training) c.keep_hint(step.hint);
+  c.step(std::move(step), args);
+  return true;
+}
+
 }  // namespace
 
 extern const Op conv;
@@ -163,6 +182,8 @@ const Op conv = {
     .name = "Conv",
     .infer = infer,
     .evaluate = evaluate,
+    .lower = lower,
+    .absorbs = kAbsorbsActivations | kAbsorbsResidual,
     .gradient = gradient,
     .cost = cost,
     .parameters = parameters,

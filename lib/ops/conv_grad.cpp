@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "lib/base/parallel.h"
+#include "lib/ops/conv_problem.h"
 #include "lib/ops/evaluate.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
@@ -102,6 +103,27 @@ void evaluate_weight(EvaluateContext& context) {
   if (context.has_output(1)) context.set(1, bias_gradient(dy).cast(type));
 }
 
+/// dy, W -> dx in the layout in which x lies.
+bool lower_input(LowerContext& c) {
+  if (!c.hint()) return false;
+  const ConvProblem p = conv_problem(c.node(), c.dims(2), c.dims(1), c.dims(0));
+  Primitive step = conv_backward_data(p, c.hint(), own_layout(c, 0), own_layout(c, 2));
+  const std::vector<Operand> args = {c.read(0, step.args[0]), c.read(1, step.args[1]), c.write(0, step.args[2])};
+  c.step(std::move(step), args);
+  return true;
+}
+
+bool lower_weight(LowerContext& c) {
+  if (!c.hint()) return false;
+  ConvProblem p = conv_problem(c.node(), c.dims(0), c.dims(2), c.dims(1));
+  p.bias = c.has_output(1);
+  Primitive step = conv_backward_weights(p, c.hint(), own_layout(c, 0), own_layout(c, 1));
+  std::vector<Operand> args = {c.read(0, step.args[0]), c.read(1, step.args[1]), c.write(0, step.args[2])};
+  if (p.bias) args.push_back(c.write(1, step.args[3]));
+  c.step(std::move(step), args);
+  return true;
+}
+
 }  // namespace
 
 /// ConvGradInput(dy, W, x_like) -> dx, with Conv's attributes.
@@ -111,6 +133,7 @@ const Op conv_grad_input = {
     .domain = kInternalDomain,
     .infer = infer_input,
     .evaluate = evaluate_input,
+    .lower = lower_input,
     .shape_only_inputs = 0b100,
 };
 
@@ -121,6 +144,7 @@ const Op conv_grad_weight = {
     .domain = kInternalDomain,
     .infer = infer_weight,
     .evaluate = evaluate_weight,
+    .lower = lower_weight,
     .shape_only_inputs = 0b100,
 };
 

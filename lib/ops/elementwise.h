@@ -28,6 +28,12 @@ void infer_unary_numeric(InferContext& c);
 /// Type of a two-input op: the shapes broadcast both ways from `both_ways_since` on; before that input 1 is broadcast
 /// to input 0 by the attributes `broadcast` and `axis`.
 Type broadcast_type(const InferContext& c, DataType elem_type, int both_ways_since = 7);
+/// The `element` facet of an op that has no parameters.
+template <ElementKind kKind>
+std::optional<ElementOp> element_is(const InferContext&) {
+  return ElementOp{kKind};
+}
+
 /// One FLOP per output element.
 Cost cost_elementwise(const InferContext& c);
 

@@ -1,5 +1,7 @@
+#include "lib/kernels/matrix.h"
 #include "lib/ops/cost.h"
 #include "lib/ops/gradient.h"
+#include "lib/ops/lower.h"
 #include "lib/ops/matmul_loop.h"
 
 namespace espalier::ops {
@@ -88,10 +90,73 @@ Cost cost(const InferContext& c) {
 
 std::vector<int> parameters(const Node&) { return {1, 2}; }
 
+/// y = x op(w) + b with plain factors and one bias per output: a fully connected layer.
+bool is_layer(const Node& node, const Type& w, const Type* bias) {
+  if (is_set(node, "transA") || node.get<float>("alpha", 1.0f) != 1 || node.get<float>("beta", 1.0f) != 1) return false;
+  if (!bias) return true;
+  const auto weight = w.known_dims(), dims = bias->known_dims();
+  if (!weight || !dims || dims->empty()) return false;
+  return element_count(*dims) == dims->back() && dims->back() == (*weight)[is_set(node, "transB") ? 0 : 1];
+}
+
+bool lower_layer(LowerContext& c) {
+  InnerProductProblem p;
+  Layout src = c.layout(0);
+  if (src.dims()[0] != c.dims(0)[0]) src = Layout::plain(DataType::float32, c.dims(0));
+  p.src = src.dims();
+  p.weights = c.dims(1);
+  p.weights_transposed = !is_set(c.node(), "transB");
+  p.bias = c.has_input(2);
+  p.activations = c.fusion().activations;
+  p.training = c.training();
+  Primitive step = inner_product_forward(p, src);
+  std::vector<Operand> args = {c.read(0, src), c.read(1, step.args[1])};
+  if (p.bias) args.push_back(c.read(2, step.args[2]));
+  args.push_back(c.write(0, step.args.back()));
+  if (p.training) c.keep_hint(step.hint);
+  c.step(std::move(step), args);
+  return true;
+}
+
+/// A layer, or else a matrix product of plain operands.
+bool lower(LowerContext& c) {
+  if (c.type(0) != DataType::float32 || element_count(c.output_dims(0)) == 0 || element_count(c.dims(0)) == 0) return false;
+  const Type bias = c.has_input(2) ? c.facts().type(2) : Type();
+  if (c.is_weight(1) && is_layer(c.node(), c.facts().type(1), c.has_input(2) ? &bias : nullptr)) return lower_layer(c);
+  if (c.has_input(2)) return false;
+  MatMulProblem p;
+  p.transpose_a = is_set(c.node(), "transA");
+  p.transpose_b = is_set(c.node(), "transB");
+  p.c = c.output_dims(0);
+  const int64_t inner = c.dims(0)[p.transpose_a ? 0 : 1];
+  p.a = {p.c[0], inner};
+  p.b = {inner, p.c[1]};
+  p.alpha = c.node().get<float>("alpha", 1.0f);
+  p.activations = c.fusion().activations;
+  Primitive step = matmul(p);
+  const auto plain = [&](size_t i) { return c.read(i, Layout::plain(DataType::float32, c.dims(i))); };
+  const std::vector<Operand> args = {plain(0), plain(1), c.write(0, step.args.back())};
+  c.step(std::move(step), args);
+  return true;
+}
+
+/// Through the layer's own gradients where it is one; otherwise
 /// dA' = alpha dy B'^T and dB' = alpha A'^T dy, where A' and B' are what is multiplied; transposed where the input is.
 void gradient(GradientContext& c) {
   const int64_t trans_a = is_set(c.node(), "transA"), trans_b = is_set(c.node(), "transB");
   const ValueId a = c.input(0), b = c.input(1), dy = c.grad_output();
+  if (is_layer(c.node(), c.type(b), c.input(2) == kNone ? nullptr : &c.type(c.input(2)))) {
+    const std::vector<Attribute> attributes = {{"transB", trans_b, {}}};
+    const bool with_bias = c.wants(2) && c.type(c.input(2)).rank() == 1;
+    if (c.wants(1) || with_bias) {
+      const auto grads = c.add_many("GemmGradWeight", {a, dy, b}, with_bias ? 2 : 1, attributes);
+      c.set_grad(1, grads[0]);
+      if (with_bias) c.set_grad(2, grads[1]);
+    }
+    if (c.wants(0)) c.set_grad(0, c.add("GemmGradInput", {dy, b, a}, attributes));
+    if (c.wants(2) && !with_bias) c.set_grad(2, sum_to_input(c, dy, 2));
+    return;
+  }
   const auto product = [&](ValueId left, ValueId right, int64_t trans_left, int64_t trans_right) {
     return c.add("Gemm", {left, right},
                  {{"alpha", c.node().get<float>("alpha", 1.0f), {}}, {"transA", trans_left, {}}, {"transB", trans_right, {}}});
@@ -111,6 +176,8 @@ const Op gemm = {
     .name = "Gemm",
     .infer = infer,
     .evaluate = evaluate,
+    .lower = lower,
+    .absorbs = kAbsorbsActivations,
     .gradient = gradient,
     .cost = cost,
     .parameters = parameters,

@@ -53,6 +53,11 @@ void lp_evaluate(EvaluateContext& c) {
 
 void average_gradient(GradientContext& c) { c.set_grad(0, c.add("GlobalAveragePoolGrad", {c.input(0), c.grad_output()})); }
 
+template <PoolKind kKind>
+bool lower(LowerContext& c) {
+  return lower_pool(c, global_pool_problem(c.type(0), c.dims(0), c.output_dims(0), kKind));
+}
+
 }  // namespace
 
 extern const Op global_average_pool;
@@ -60,6 +65,7 @@ const Op global_average_pool = {
     .name = "GlobalAveragePool",
     .infer = infer_global_pool,
     .evaluate = average_evaluate,
+    .lower = lower<PoolKind::average>,
     .gradient = average_gradient,
     .cost = cost_global_pool,
 };
@@ -69,6 +75,7 @@ const Op global_max_pool = {
     .name = "GlobalMaxPool",
     .infer = infer_global_pool,
     .evaluate = max_evaluate,
+    .lower = lower<PoolKind::max>,
     .cost = cost_global_pool,
 };
 

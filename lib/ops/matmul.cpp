@@ -1,5 +1,7 @@
+#include "lib/kernels/matrix.h"
 #include "lib/ops/cost.h"
 #include "lib/ops/gradient.h"
+#include "lib/ops/lower.h"
 #include "lib/ops/matmul_loop.h"
 
 namespace espalier::ops {
@@ -96,8 +98,8 @@ void gradient(GradientContext& c) {
   ValueId a = c.input(0), b = c.input(1), dy = c.grad_output();
   const int64_t rank_a = std::max<int64_t>(2, type_a.rank()), rank_b = std::max<int64_t>(2, type_b.rank());
   if (type_a.rank() == 2 && type_b.rank() == 2) {
-    if (c.wants(0)) c.set_grad(0, c.add("Gemm", {dy, b}, {{"transB", int64_t{1}, {}}}));
-    if (c.wants(1)) c.set_grad(1, c.add("Gemm", {a, dy}, {{"transA", int64_t{1}, {}}}));
+    if (c.wants(0)) c.set_grad(0, c.add("GemmGradInput", {dy, b, a}));
+    if (c.wants(1)) c.set_grad(1, c.add("GemmGradWeight", {a, dy, b}));
     return;
   }
   // A vector is a row on the left and a column on the right; the result lacks that axis.
@@ -123,6 +125,50 @@ void gradient(GradientContext& c) {
   c.set_grad(1, type_b.rank() == 1 ? c.add("ReshapeLike", {grad, c.input(1)}) : grad);
 }
 
+/// A weight matrix beside a source of rank 2: a fully connected layer, whose source may lie blocked.
+bool lower_layer(LowerContext& c) {
+  InnerProductProblem p;
+  Layout src = c.layout(0);
+  if (src.dims()[0] != c.dims(0)[0]) src = Layout::plain(DataType::float32, c.dims(0));
+  p.src = src.dims();
+  p.weights = c.dims(1);
+  p.weights_transposed = true;
+  p.activations = c.fusion().activations;
+  p.training = c.training();
+  Primitive step = inner_product_forward(p, src);
+  const std::vector<Operand> args = {c.read(0, src), c.read(1, step.args[1]), c.write(0, step.args.back())};
+  if (p.training) c.keep_hint(step.hint);
+  c.step(std::move(step), args);
+  return true;
+}
+
+/// Plain operands of one rank; a stack beside one matrix is multiplied as one tall matrix.
+bool lower(LowerContext& c) {
+  Dims a = c.dims(0), b = c.dims(1);
+  const Dims y = c.output_dims(0);
+  if (c.type(0) != DataType::float32 || a.size() < 2 || b.size() < 2 || element_count(y) == 0 || a.back() == 0) return false;
+  if (a.size() == 2 && b.size() == 2 && c.is_weight(1)) return lower_layer(c);
+  MatMulProblem p;
+  p.activations = c.fusion().activations;
+  if (b.size() == 2) {
+    p.a = {element_count(a) / a.back(), a.back()};
+    p.b = b;
+    p.c = {p.a[0], b[1]};
+  } else {
+    if (y.size() > 6) return false;
+    a.insert(a.begin(), y.size() - a.size(), 1);
+    b.insert(b.begin(), y.size() - b.size(), 1);
+    p.a = a;
+    p.b = b;
+    p.c = y;
+  }
+  Primitive step = matmul(p);
+  const std::vector<Operand> args = {c.read(0, step.args[0]), c.read(1, step.args[1]),
+                                     c.write(0, Layout::plain(DataType::float32, y))};
+  c.step(std::move(step), args);
+  return true;
+}
+
 }  // namespace
 
 extern const Op matmul;
@@ -130,6 +176,8 @@ const Op matmul = {
     .name = "MatMul",
     .infer = infer,
     .evaluate = evaluate,
+    .lower = lower,
+    .absorbs = kAbsorbsActivations,
     .gradient = gradient,
     .cost = cost,
     .parameters = parameters,

@@ -85,6 +85,10 @@ void gradient(GradientContext& c) {
   c.set_grad(0, c.add("MaxPoolGrad", {c.input(0), c.output(), c.grad_output()}, c.node().attributes));
 }
 
+bool lower(LowerContext& c) {
+  return lower_pool(c, pool_problem(c.node(), c.type(0), c.dims(0), c.output_dims(0), PoolKind::max));
+}
+
 }  // namespace
 
 extern const Op max_pool;
@@ -92,6 +96,7 @@ const Op max_pool = {
     .name = "MaxPool",
     .infer = infer,
     .evaluate = evaluate,
+    .lower = lower,
     .gradient = gradient,
     .cost = cost_pool,
 };

@@ -1,7 +1,9 @@
 #pragma once
 
+#include "lib/kernels/pool.h"
 #include "lib/ops/evaluate.h"
 #include "lib/ops/infer.h"
+#include "lib/ops/lower.h"
 #include "lib/ops/op.h"
 #include "lib/ops/window.h"
 
@@ -28,5 +30,13 @@ struct Pool {
   int64_t planes, in_size, out_size;
   std::vector<TapRuns> taps;
 };
+
+/// A pool of the fast path: float, one to three spatial axes, no dilation; nothing where oneDNN's rules differ from ONNX's.
+std::optional<PoolProblem> pool_problem(const Node& node, DataType type, const Dims& x, const Dims& y, PoolKind kind);
+/// A pool over all spatial axes.
+std::optional<PoolProblem> global_pool_problem(DataType type, const Dims& x, const Dims& y, PoolKind kind);
+/// The forward and backward steps. For the backward: inputs that lend x's layout and carry dy.
+bool lower_pool(LowerContext& c, std::optional<PoolProblem> problem);
+bool lower_pool_grad(LowerContext& c, std::optional<PoolProblem> problem, size_t x, size_t dy);
 
 }  // namespace espalier

@@ -5,6 +5,7 @@
 #include "lib/ops/evaluate.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
+#include "lib/ops/pool.h"
 #include "lib/ops/taps.h"
 
 namespace espalier::ops {
@@ -99,6 +100,20 @@ void evaluate_global(EvaluateContext& c) {
   c.set(0, dx.cast(c.input(1).type()));
 }
 
+bool lower_max(LowerContext& c) {
+  return lower_pool_grad(c, pool_problem(c.node(), c.type(0), c.dims(0), c.dims(2), PoolKind::max), 0, 2);
+}
+
+bool lower_average(LowerContext& c) {
+  const bool padding = c.node().get<int64_t>("count_include_pad", 0) != 0;
+  const PoolKind kind = padding ? PoolKind::average_with_padding : PoolKind::average;
+  return lower_pool_grad(c, pool_problem(c.node(), c.type(1), c.dims(0), c.dims(1), kind), 0, 1);
+}
+
+bool lower_global(LowerContext& c) {
+  return lower_pool_grad(c, global_pool_problem(c.type(1), c.dims(0), c.dims(1), PoolKind::average), 0, 1);
+}
+
 }  // namespace
 
 /// MaxPoolGrad(x, y, dy) -> dx, with MaxPool's attributes. The first maximum of a window gets all of it.
@@ -108,6 +123,7 @@ const Op max_pool_grad = {
     .domain = kInternalDomain,
     .infer = infer_max,
     .evaluate = evaluate_max,
+    .lower = lower_max,
 };
 
 /// AveragePoolGrad(x_like, dy) -> dx, with AveragePool's attributes.
@@ -117,6 +133,7 @@ const Op average_pool_grad = {
     .domain = kInternalDomain,
     .infer = infer_average,
     .evaluate = evaluate_average,
+    .lower = lower_average,
     .shape_only_inputs = 0b1,
 };
 
@@ -127,6 +144,7 @@ const Op global_average_pool_grad = {
     .domain = kInternalDomain,
     .infer = infer_average,
     .evaluate = evaluate_global,
+    .lower = lower_global,
     .shape_only_inputs = 0b1,
 };
 

@@ -45,6 +45,7 @@ extern const Op gather;
 extern const Op gather_elements;
 extern const Op gelu;
 extern const Op gemm;
+extern const Op gemm_grad_input, gemm_grad_weight;
 extern const Op global_average_pool;
 extern const Op global_lp_pool;
 extern const Op global_max_pool;
@@ -277,6 +278,8 @@ constexpr std::array kOps = {
     &ops::dropout_training,
     &ops::expand_like_op,
     &ops::gather_grad_op,
+    &ops::gemm_grad_input,
+    &ops::gemm_grad_weight,
     &ops::global_average_pool_grad,
     &ops::hard_sigmoid_grad,
     &ops::hard_swish_grad,

@@ -20,6 +20,7 @@ const Op relu = {
     .name = "Relu",
     .infer = infer_unary_numeric,
     .evaluate = evaluate,
+    .element = element_is<ElementKind::relu>,
     .gradient = gradient,
     .cost = cost_elementwise,
     .elementwise = true,

@@ -1,7 +1,9 @@
 #include <cmath>
 
+#include "lib/kernels/cross_entropy.h"
 #include "lib/ops/class_loss.h"
 #include "lib/ops/gradient.h"
+#include "lib/ops/lower.h"
 #include "lib/ops/op.h"
 
 namespace espalier::ops {
@@ -47,6 +49,37 @@ void evaluate_grad(EvaluateContext& c) {
   c.set(0, result.cast(c.input(0).type()));
 }
 
+/// Without class weights, mean or sum, on plain scores.
+std::optional<CrossEntropyProblem> problem(const LowerContext& c) {
+  const Dims dims = c.dims(0);
+  const auto reduction = c.node().get<std::string>("reduction", "mean");
+  const DataType labels = c.type(1);
+  if (c.type(0) != DataType::float32 || dims.size() < 2 || element_count(dims) == 0 || c.has_input(2) || reduction == "none" ||
+      c.has_output(1) || (labels != DataType::int64 && labels != DataType::int32)) {
+    return std::nullopt;
+  }
+  CrossEntropyProblem p{dims[0], dims[1], element_count(dims) / (dims[0] * dims[1]), labels, reduction == "mean", {}};
+  if (c.node().has("ignore_index")) p.ignore_index = c.node().require<int64_t>("ignore_index");
+  return p;
+}
+
+Operand plain(LowerContext& c, size_t i) { return c.read(i, Layout::plain(c.type(i), c.dims(i))); }
+
+bool lower(LowerContext& c) {
+  const auto p = problem(c);
+  if (!p) return false;
+  c.step(cross_entropy(*p), {plain(c, 0), plain(c, 1), c.write(0, Layout::plain(DataType::float32, {}))}, "loop");
+  return true;
+}
+
+bool lower_grad(LowerContext& c) {
+  const auto p = problem(c);
+  if (!p || element_count(c.dims(3)) != 1) return false;
+  c.step(cross_entropy_backward(*p),
+         {plain(c, 0), plain(c, 1), plain(c, 3), c.write(0, Layout::plain(DataType::float32, c.dims(0)))}, "loop");
+  return true;
+}
+
 }  // namespace
 
 extern const Op softmax_cross_entropy_loss, softmax_cross_entropy_loss_grad;
@@ -56,6 +89,7 @@ const Op softmax_cross_entropy_loss = {
     .since = 12,
     .infer = infer,
     .evaluate = evaluate,
+    .lower = lower,
     .gradient = gradient,
 };
 
@@ -65,6 +99,7 @@ const Op softmax_cross_entropy_loss_grad = {
     .domain = kInternalDomain,
     .infer = infer_grad,
     .evaluate = evaluate_grad,
+    .lower = lower_grad,
 };
 
 }  // namespace espalier::ops

@@ -1,0 +1,163 @@
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cmath>
+#include <cstdlib>
+#include <new>
+
+#include "lib/analysis/infer.h"
+#include "lib/analysis/reference.h"
+#include "lib/analysis/trainable.h"
+#include "lib/autodiff/differentiate.h"
+#include "lib/autodiff/loss.h"
+#include "lib/autodiff/to_training.h"
+#include "lib/base/random.h"
+#include "lib/graph/text.h"
+#include "lib/runtime/plan.h"
+#include "tests/support/nets.h"
+
+namespace {
+
+std::atomic<int64_t> our_allocations{0};
+std::atomic<bool> counting{false};
+
+void* counted(std::size_t bytes) {
+  if (counting && !espalier::inside_library()) ++our_allocations;
+  if (void* p = std::malloc(bytes ? bytes : 1)) return p;
+  throw std::bad_alloc();
+}
+
+}  // namespace
+
+void* operator new(std::size_t bytes) { return counted(bytes); }
+void* operator new[](std::size_t bytes) { return counted(bytes); }
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete[](void* p) noexcept { std::free(p); }
+void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
+
+namespace espalier {
+namespace {
+
+/// A net with cross-entropy, ready to compile.
+struct Training {
+  TrainingGraph training;
+  CompileOptions options;
+
+  Training(const std::string& text, const Dims& input) {
+    Graph graph = to_training(parse_graph(text));
+    const std::vector<ValueId> wanted = trainable_parameters(graph, infer(graph));
+    const AddedLoss loss = add_loss(graph, graph.outputs[0], {{LossTerm{}}});
+    training = differentiate(graph, loss.loss, wanted);
+    options.input_shapes["x"] = input;
+    options.input_shapes["labels"] = {input[0]};
+    for (const Gradient& g : training.gradients) {
+      options.gradients[training.graph.value(g.grad).name] = training.graph.value(g.param).name;
+    }
+  }
+};
+
+Tensor images(const Dims& dims) {
+  Tensor x(DataType::float32, dims);
+  const Random random(1, RandomUse::test);
+  auto values = x.mutable_data<float>();
+  for (size_t i = 0; i < values.size(); ++i) values[i] = random.normal(i);
+  return x;
+}
+
+Tensor labels(int64_t batch) {
+  Tensor y(DataType::int64, {batch});
+  for (int64_t i = 0; i < batch; ++i) y.mutable_data<int64_t>()[i] = i * 7 % 10;
+  return y;
+}
+
+void expect_close(const Tensor& actual, const Tensor& expected, const std::string& what, double tolerance) {
+  ASSERT_EQ(actual.dims(), expected.dims()) << what;
+  const auto a = actual.to_doubles(), e = expected.to_doubles();
+  double scale = 1e-6, error = 0;
+  for (size_t i = 0; i < e.size(); ++i) {
+    scale = std::max(scale, std::abs(e[i]));
+    error = std::max(error, std::abs(a[i] - e[i]));
+  }
+  EXPECT_LE(error / scale, tolerance) << what << ": error " << error << " of scale " << scale;
+}
+
+class TrainingStep : public testing::TestWithParam<std::pair<std::string, Dims>> {
+ protected:
+  static std::string text(const std::string& net) {
+    if (net == "resnet20") return resnet20_text();
+    if (net == "lenet") return lenet_text();
+    return mobilenet_v2_text(32, 10, 4);
+  }
+};
+
+TEST_P(TrainingStep, GivesTheLossAndGradientsOfTheReference) {
+  const auto& [net, dims] = GetParam();
+  const Training t(text(net), dims);
+  ParameterStore store;
+  Plan plan(t.training.graph, store, t.options);
+  plan.feed("x", images(dims));
+  plan.feed("labels", labels(dims[0]));
+  plan.run();
+
+  ReferenceOptions in_double;
+  in_double.in_double = true;
+  const auto expected = run_reference(t.training.graph, {{"x", images(dims)}, {"labels", labels(dims[0])}}, in_double);
+  const std::string loss = t.training.graph.value(t.training.loss).name;
+  expect_close(plan.output_tensor(loss), expected.at(loss), "loss", 1e-5);
+  const auto trained = store.trained();
+  EXPECT_EQ(trained.size(), t.training.gradients.size());
+  // Gradients are read through the store: a step of SGD with rate 1, then the difference.
+  std::map<std::string, Tensor> before;
+  for (const auto& block : trained) before[*block.name] = store.get(*block.name);
+  for (const auto& block : trained) {
+    for (int64_t i = 0; i < block.count; ++i) block.value[i] -= block.grad[i];
+  }
+  for (const Gradient& g : t.training.gradients) {
+    const std::string name = t.training.graph.value(g.param).name;
+    Tensor difference = before.at(name);
+    const Tensor after = store.get(name);
+    auto d = difference.mutable_data<float>();
+    for (size_t i = 0; i < d.size(); ++i) d[i] -= after.data<float>()[i];
+    const Tensor& wanted = expected.at(t.training.graph.value(g.grad).name);
+    double largest = 0;
+    for (const double v : wanted.to_doubles()) largest = std::max(largest, std::abs(v));
+    if (largest > 1e-3) expect_close(difference, wanted, "gradient of " + name, 2e-3);
+  }
+}
+
+TEST_P(TrainingStep, AllocatesCreatesAndReordersNothingFromTheSecondStepOn) {
+  const auto& [net, dims] = GetParam();
+  const Training t(text(net), dims);
+  ParameterStore store;
+  Plan plan(t.training.graph, store, t.options);
+  EXPECT_EQ(plan.counters().inner_reorders, 0);
+  EXPECT_EQ(plan.counters().fallback_steps, 0);
+  plan.feed("x", images(dims));
+  plan.feed("labels", labels(dims[0]));
+  const auto step = [&](std::vector<ParameterBlock>& blocks) {
+    plan.run();
+    for (const ParameterBlock& b : blocks) {
+      for (int64_t i = 0; i < b.count; ++i) b.value[i] -= 0.01f * b.grad[i];
+    }
+    store.refresh();
+  };
+  auto blocks = store.trained();
+  step(blocks);
+  const int64_t primitives = primitives_created();
+  our_allocations = 0;
+  counting = true;
+  for (int i = 0; i < 3; ++i) step(blocks);
+  counting = false;
+  EXPECT_EQ(our_allocations, 0);
+  EXPECT_EQ(primitives_created(), primitives);
+}
+
+INSTANTIATE_TEST_SUITE_P(Nets, TrainingStep,
+                         testing::Values(std::pair<std::string, Dims>{"lenet", {4, 1, 28, 28}},
+                                         std::pair<std::string, Dims>{"resnet20", {4, 3, 32, 32}},
+                                         std::pair<std::string, Dims>{"mobilenet", {4, 3, 32, 32}}),
+                         [](const auto& test) { return test.param.first; });
+
+}  // namespace
+}  // namespace espalier
