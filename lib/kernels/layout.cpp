@@ -149,7 +149,7 @@ std::optional<Layout> Layout::reshaped(const Dims& dims) const {
 }
 
 std::optional<Layout> Layout::like(const Dims& dims) const {
-  if (!impl_->channels || dims.size() != impl_->dims.size() || dims[1] != impl_->dims[1]) return std::nullopt;
+  if (!impl_->channels || dims.size() != impl_->dims.size()) return std::nullopt;
   if (impl_->plain) return plain(impl_->type, dims);
   using Tag = dnnl_api::Tag;
   const size_t rank = dims.size();

@@ -37,7 +37,7 @@ class Layout {
   /// only dims that drop or add trailing axes of size 1.
   std::optional<Layout> reshaped(const Dims& dims) const;
 
-  /// A layout of the same form for other dims of the same rank with the same channels: [N, C, 1, 1] beside [N, C, H, W].
+  /// A layout of the same form for other dims of the same rank: [N, C, 1, 1] or [N, D, H, W] beside [N, C, H, W].
   /// Nothing where channels() is nothing.
   std::optional<Layout> like(const Dims& dims) const;
 

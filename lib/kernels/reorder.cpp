@@ -83,7 +83,7 @@ Primitive copy_box_in(const Layout& part, const Layout& whole, const Dims& offse
   });
 }
 
-Primitive transpose(const Layout& from, const Layout& to, const Dims& perm) {
+Primitive transpose_copy(const Layout& from, const Layout& to, const Dims& perm) {
   return guarded("a transposition", [&] {
     // permute_axes(p)[p[i]] = axis i: axis perm[i] of `from` becomes axis i.
     std::vector<int> target(perm.size());

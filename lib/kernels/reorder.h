@@ -14,7 +14,7 @@ Primitive copy_box_out(const Layout& whole, const Layout& part, const Dims& offs
 /// Copies `part` into the box of `whole` at `offsets`. Arguments: part, whole.
 Primitive copy_box_in(const Layout& part, const Layout& whole, const Dims& offsets);
 /// Transposes: to.dims()[i] == from.dims()[perm[i]], any layouts. Arguments: from, to.
-Primitive transpose(const Layout& from, const Layout& to, const Dims& perm);
+Primitive transpose_copy(const Layout& from, const Layout& to, const Dims& perm);
 /// Concatenates along `axis`. Arguments: the sources, then the result.
 Primitive concat(const std::vector<Layout>& sources, const Layout& result, int64_t axis);
 

@@ -1,3 +1,4 @@
+#include "lib/ops/boxes.h"
 #include "lib/ops/evaluate.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
@@ -70,9 +71,27 @@ void evaluate(EvaluateContext& c) {
   c.set(0, std::move(out));
 }
 
+bool lower(LowerContext& c) {
+  const int64_t axis = normalize_axis(axis_of(c.node()), static_cast<int64_t>(c.dims(0).size()));
+  std::vector<Box> boxes;
+  Dims at(c.dims(0).size(), 0);
+  for (size_t i = 0; i < c.node().inputs.size(); ++i) {
+    const Dims dims = c.dims(i);
+    if (dims[axis] == 0) continue;
+    boxes.push_back({i, at});
+    at[axis] += dims[axis];
+  }
+  return lower_join(c, boxes, 0);
+}
+
 }  // namespace
 
 extern const Op concat;
-const Op concat = {.name = "Concat", .infer = infer, .evaluate = evaluate};
+const Op concat = {
+    .name = "Concat",
+    .infer = infer,
+    .evaluate = evaluate,
+    .lower = lower,
+};
 
 }  // namespace espalier::ops

@@ -1,6 +1,7 @@
 // Gradients of operators that move elements: the gradient goes back to where each element came from.
 #include <algorithm>
 
+#include "lib/ops/boxes.h"
 #include "lib/ops/evaluate.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
@@ -140,6 +141,17 @@ void pad_grad(EvaluateContext& c) {
   c.set(0, dx.cast(c.input(1).type()));
 }
 
+bool lower_concat_grad(LowerContext& c) {
+  const int64_t axis = normalize_axis(c.node().require<int64_t>("axis"), static_cast<int64_t>(c.dims(0).size()));
+  std::vector<Box> boxes;
+  Dims at(c.dims(0).size(), 0);
+  for (size_t i = 0; i + 1 < c.node().inputs.size(); ++i) {
+    if (c.has_output(i)) boxes.push_back({i, at});
+    at[axis] += c.dims(i + 1)[axis];
+  }
+  return lower_cut(c, 0, boxes);
+}
+
 }  // namespace
 
 extern const Op slice_grad_op, concat_grad_op, gather_grad_op, pad_grad_op;
@@ -159,6 +171,7 @@ const Op concat_grad_op = {
     .domain = kInternalDomain,
     .infer = infer_concat,
     .evaluate = concat_grad,
+    .lower = lower_concat_grad,
     .shape_only_inputs = ~1u,
 };
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "lib/ops/boxes.h"
 #include "lib/ops/evaluate.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
@@ -91,9 +92,34 @@ void evaluate(EvaluateContext& c) {
   c.set(0, take(in, at, &fill));
 }
 
+/// Constant padding: the input is a box of the result.
+bool lower(LowerContext& c) {
+  if (mode_of(c.node()) != "constant") return false;
+  bool unknown = false;
+  const auto pads = c.facts().integers_from(pads_name(c.node()), 1, kInputsSince, &unknown);
+  const auto axes = c.facts().integers(3);
+  float fill = c.node().get<float>("value", 0.0f);
+  if (c.has_input(2)) {
+    if (!c.constant(2) || c.constant(2)->size() != 1) return false;
+    fill = static_cast<float>(c.constant(2)->to_doubles()[0]);
+  }
+  if (!pads || (c.has_input(3) && !axes)) return false;
+  Dims offsets;
+  for (const auto& [begin, end] : by_axis(*pads, axes, static_cast<int64_t>(c.dims(0).size()))) {
+    if (begin < 0 || end < 0) return false;
+    offsets.push_back(begin);
+  }
+  return lower_join(c, {{0, offsets}}, fill);
+}
+
 }  // namespace
 
 extern const Op pad;
-const Op pad = {.name = "Pad", .infer = infer, .evaluate = evaluate};
+const Op pad = {
+    .name = "Pad",
+    .infer = infer,
+    .evaluate = evaluate,
+    .lower = lower,
+};
 
 }  // namespace espalier::ops

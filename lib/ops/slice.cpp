@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "lib/ops/boxes.h"
 #include "lib/ops/evaluate.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
@@ -169,9 +170,38 @@ Cost cost(const InferContext& c) {
   return {.bytes = checked_mul(2, byte_count(c.elem_type(0), *c.output(0).type.known_dims()))};
 }
 
+/// A cut with steps of 1 is a box.
+bool lower(LowerContext& c) {
+  bool unknown = false;
+  const auto read = [&](const char* name, size_t i) { return c.facts().integers_from(name, i, kInputsSince, &unknown); };
+  const auto starts = read("starts", 1);
+  const auto ends = read("ends", 2);
+  if (!starts || !ends) return false;
+  Cuts cuts{*starts, *ends, {}, {}};
+  const auto axes = read("axes", 3);
+  if (unknown) return false;
+  const auto steps = c.node().version < kInputsSince ? std::nullopt : read("steps", 4);
+  if (unknown) return false;
+  fill_in(cuts, axes, steps);
+  const Dims dims = c.dims(0);
+  Dims offsets(dims.size(), 0);
+  for (size_t i = 0; i < cuts.axes.size(); ++i) {
+    if (cuts.steps[i] != 1) return false;
+    const int64_t axis = normalize_axis(cuts.axes[i], static_cast<int64_t>(dims.size())), size = dims[axis];
+    offsets[axis] = std::clamp<int64_t>(cuts.starts[i] < 0 ? cuts.starts[i] + size : cuts.starts[i], 0, size);
+  }
+  return lower_cut(c, 0, {{0, offsets}});
+}
+
 }  // namespace
 
 extern const Op slice;
-const Op slice = {.name = "Slice", .infer = infer, .evaluate = evaluate, .cost = cost};
+const Op slice = {
+    .name = "Slice",
+    .infer = infer,
+    .evaluate = evaluate,
+    .lower = lower,
+    .cost = cost,
+};
 
 }  // namespace espalier::ops

@@ -1,5 +1,6 @@
 #include <numeric>
 
+#include "lib/ops/boxes.h"
 #include "lib/ops/evaluate.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
@@ -87,9 +88,25 @@ void evaluate(EvaluateContext& c) {
   }
 }
 
+bool lower(LowerContext& c) {
+  const int64_t axis = normalize_axis(c.node().get<int64_t>("axis", 0), static_cast<int64_t>(c.dims(0).size()));
+  std::vector<Box> boxes;
+  Dims at(c.dims(0).size(), 0);
+  for (size_t i = 0; i < c.node().outputs.size(); ++i) {
+    if (c.has_output(i)) boxes.push_back({i, at});
+    at[axis] += c.output_dims(i)[axis];
+  }
+  return lower_cut(c, 0, boxes);
+}
+
 }  // namespace
 
 extern const Op split;
-const Op split = {.name = "Split", .infer = infer, .evaluate = evaluate};
+const Op split = {
+    .name = "Split",
+    .infer = infer,
+    .evaluate = evaluate,
+    .lower = lower,
+};
 
 }  // namespace espalier::ops

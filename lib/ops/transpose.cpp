@@ -1,3 +1,5 @@
+#include "lib/kernels/reorder.h"
+#include "lib/ops/conv_problem.h"
 #include "lib/ops/evaluate.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
@@ -33,9 +35,23 @@ void infer(InferContext& c) {
 
 void evaluate(EvaluateContext& c) { c.set(0, permuted(c.input(0), perm_of(c.node(), c.input(0).rank()))); }
 
+bool lower(LowerContext& c) {
+  const Dims dims = c.dims(0);
+  if (c.type(0) != DataType::float32 || element_count(dims) == 0 || dims.empty() || dims.size() > 6) return false;
+  const Layout from = own_layout(c, 0), to = Layout::plain(DataType::float32, c.output_dims(0));
+  const Operand x = c.read(0, from);
+  c.step(transpose_copy(from, to, perm_of(c.node(), static_cast<int64_t>(dims.size()))), {x, c.write(0, to)});
+  return true;
+}
+
 }  // namespace
 
 extern const Op transpose;
-const Op transpose = {.name = "Transpose", .infer = infer, .evaluate = evaluate};
+const Op transpose = {
+    .name = "Transpose",
+    .infer = infer,
+    .evaluate = evaluate,
+    .lower = lower,
+};
 
 }  // namespace espalier::ops
