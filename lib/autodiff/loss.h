@@ -18,7 +18,7 @@ struct LossTerm {
   Kind kind = Kind::cross_entropy;
   float weight = 1;
   float temperature = 1;                 ///< of distillation
-  std::optional<int64_t> ignore_index;   ///< of cross-entropy: label that does not count
+  std::optional<int64_t> ignore_index = {};   ///< of cross-entropy: label that does not count
 };
 
 /// The weighted sum of its terms.
