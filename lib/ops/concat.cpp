@@ -1,5 +1,6 @@
 #include "lib/ops/boxes.h"
 #include "lib/ops/evaluate.h"
+#include "lib/ops/gradient.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
 #include "lib/ops/take.h"
@@ -84,6 +85,14 @@ bool lower(LowerContext& c) {
   return lower_join(c, boxes, 0);
 }
 
+void gradient(GradientContext& c) {
+  std::vector<ValueId> inputs = c.node().inputs;
+  const size_t parts = inputs.size();
+  inputs.insert(inputs.begin(), c.grad_output());
+  const auto grads = c.add_many("ConcatGrad", std::move(inputs), parts, {{"axis", axis_of(c.node()), {}}});
+  for (size_t i = 0; i < parts; ++i) c.set_grad(i, grads[i]);
+}
+
 }  // namespace
 
 extern const Op concat;
@@ -92,6 +101,7 @@ const Op concat = {
     .infer = infer,
     .evaluate = evaluate,
     .lower = lower,
+    .gradient = gradient,
 };
 
 }  // namespace espalier::ops

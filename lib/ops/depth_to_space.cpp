@@ -1,4 +1,5 @@
 #include "lib/ops/evaluate.h"
+#include "lib/ops/gradient.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
 #include "lib/ops/take.h"
@@ -60,12 +61,31 @@ void evaluate_space_to_depth(EvaluateContext& c) {
   c.set(0, blocks.reshaped({d[0], d[1] * b * b, d[2] / b, d[3] / b}));
 }
 
+void depth_to_space_gradient(GradientContext& c) {
+  if (c.node().get<std::string>("mode", "DCR") != "DCR") c.fail("cannot be differentiated in mode CRD");
+  c.set_grad(0, c.add("SpaceToDepth", {c.grad_output()}, {{"blocksize", c.node().require<int64_t>("blocksize"), {}}}));
+}
+
+void space_to_depth_gradient(GradientContext& c) {
+  c.set_grad(0, c.add("DepthToSpace", {c.grad_output()}, {{"blocksize", c.node().require<int64_t>("blocksize"), {}}}));
+}
+
 }  // namespace
 
 extern const Op depth_to_space;
-const Op depth_to_space = {.name = "DepthToSpace", .infer = infer_depth_to_space, .evaluate = evaluate_depth_to_space};
+const Op depth_to_space = {
+    .name = "DepthToSpace",
+    .infer = infer_depth_to_space,
+    .evaluate = evaluate_depth_to_space,
+    .gradient = depth_to_space_gradient,
+};
 
 extern const Op space_to_depth;
-const Op space_to_depth = {.name = "SpaceToDepth", .infer = infer_space_to_depth, .evaluate = evaluate_space_to_depth};
+const Op space_to_depth = {
+    .name = "SpaceToDepth",
+    .infer = infer_space_to_depth,
+    .evaluate = evaluate_space_to_depth,
+    .gradient = space_to_depth_gradient,
+};
 
 }  // namespace espalier::ops

@@ -1,4 +1,5 @@
 #include "lib/ops/evaluate.h"
+#include "lib/ops/gradient.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
 #include "lib/ops/take.h"
@@ -86,10 +87,18 @@ void evaluate_tile(EvaluateContext& c) {
   c.set(0, take(in, at));
 }
 
+void gradient_expand(GradientContext& c) { c.set_grad(0, c.add("SumTo", {c.grad_output(), c.input(0)})); }
+
 }  // namespace
 
 extern const Op expand;
-const Op expand = {.name = "Expand", .since = 8, .infer = infer_expand, .evaluate = evaluate_expand};
+const Op expand = {
+    .name = "Expand",
+    .since = 8,
+    .infer = infer_expand,
+    .evaluate = evaluate_expand,
+    .gradient = gradient_expand,
+};
 
 extern const Op tile;
 const Op tile = {.name = "Tile", .infer = infer_tile, .evaluate = evaluate_tile};

@@ -1,4 +1,5 @@
 #include "lib/ops/evaluate.h"
+#include "lib/ops/gradient.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
 
@@ -29,9 +30,17 @@ void evaluate(EvaluateContext& c) {
   c.set(0, c.input(0).reshaped({element_count({dims.begin(), at}), element_count({at, dims.end()})}));
 }
 
+void gradient(GradientContext& c) { c.set_grad(0, c.add("ReshapeLike", {c.grad_output(), c.input(0)})); }
+
 }  // namespace
 
 extern const Op flatten;
-const Op flatten = {.name = "Flatten", .infer = infer, .evaluate = evaluate, .is_view = true};
+const Op flatten = {
+    .name = "Flatten",
+    .infer = infer,
+    .evaluate = evaluate,
+    .gradient = gradient,
+    .is_view = true,
+};
 
 }  // namespace espalier::ops

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "lib/ops/evaluate.h"
+#include "lib/ops/gradient.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
 #include "lib/ops/take.h"
@@ -101,6 +102,10 @@ void evaluate_elements(EvaluateContext& c) {
   c.set(0, std::move(out));
 }
 
+void gradient(GradientContext& c) {
+  c.set_grad(0, c.add("GatherGrad", {c.input(0), c.input(1), c.grad_output()}, {{"axis", c.node().get<int64_t>("axis", 0), {}}}));
+}
+
 }  // namespace
 
 extern const Op gather;
@@ -108,6 +113,7 @@ const Op gather = {
     .name = "Gather",
     .infer = infer_gather,
     .evaluate = evaluate_gather,
+    .gradient = gradient,
     .cost = cost,
     .parameters = parameters,
 };

@@ -58,6 +58,13 @@ bool lower(LowerContext& c) {
   return lower_pool(c, global_pool_problem(c.type(0), c.dims(0), c.output_dims(0), kKind));
 }
 
+/// Equal maxima share the gradient.
+void max_gradient(GradientContext& c) {
+  const auto type = static_cast<int64_t>(c.type(c.output()).elem_type);
+  const ValueId hit = c.add("Cast", {c.add("Equal", {c.input(0), c.output()})}, {{"to", type, {}}});
+  c.set_grad(0, c.add("Mul", {hit, c.add("Div", {c.grad_output(), c.add("SumTo", {hit, c.output()})})}));
+}
+
 }  // namespace
 
 extern const Op global_average_pool;
@@ -76,6 +83,7 @@ const Op global_max_pool = {
     .infer = infer_global_pool,
     .evaluate = max_evaluate,
     .lower = lower<PoolKind::max>,
+    .gradient = max_gradient,
     .cost = cost_global_pool,
 };
 

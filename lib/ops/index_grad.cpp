@@ -12,7 +12,8 @@ namespace {
 void infer_first(InferContext& c) { c.set(0, c.type(0)); }
 
 void infer_slice(InferContext& c) {
-  c.require_inputs(6, 6);
+  c.require_inputs(3, 6);
+  if (!c.has_input(5)) c.fail("input 5 is missing");
   infer_first(c);
 }
 

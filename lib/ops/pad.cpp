@@ -2,6 +2,7 @@
 
 #include "lib/ops/boxes.h"
 #include "lib/ops/evaluate.h"
+#include "lib/ops/gradient.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
 #include "lib/ops/take.h"
@@ -112,6 +113,28 @@ bool lower(LowerContext& c) {
   return lower_join(c, {{0, offsets}}, fill);
 }
 
+void gradient(GradientContext& c) {
+  const Node& node = c.node();
+  const Type& type = c.type(c.input(0));
+  const auto list = [&](size_t i) -> std::optional<std::vector<int64_t>> {
+    if (c.input(i) == kNone) return std::nullopt;
+    const Tensor* constant = c.constant(c.input(i));
+    if (!constant) c.fail("cannot be differentiated: its pads are not constant");
+    return constant->to_int64s();
+  };
+  if (!type.has_rank()) c.fail("cannot be differentiated: the rank of its input is not known");
+  if (c.wants(2)) c.fail("cannot be differentiated with respect to its fill value");
+  const bool attribute = node.version < kInputsSince;
+  const auto pads = attribute ? node.require<std::vector<int64_t>>(pads_name(node)) : *list(1);
+  std::vector<int64_t> begins, ends;
+  for (const auto& [begin, end] : by_axis(pads, attribute ? std::nullopt : list(3), type.rank())) {
+    begins.push_back(begin);
+    ends.push_back(end);
+  }
+  begins.insert(begins.end(), ends.begin(), ends.end());
+  c.set_grad(0, c.add("PadGrad", {c.input(0), c.grad_output()}, {{"pads", begins, {}}, {"mode", mode_of(node), {}}}));
+}
+
 }  // namespace
 
 extern const Op pad;
@@ -120,6 +143,7 @@ const Op pad = {
     .infer = infer,
     .evaluate = evaluate,
     .lower = lower,
+    .gradient = gradient,
 };
 
 }  // namespace espalier::ops

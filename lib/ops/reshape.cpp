@@ -104,9 +104,17 @@ void evaluate(EvaluateContext& c) {
   c.set(0, c.input(0).reshaped(*known));
 }
 
+void gradient(GradientContext& c) { c.set_grad(0, c.add("ReshapeLike", {c.grad_output(), c.input(0)})); }
+
 }  // namespace
 
 extern const Op reshape;
-const Op reshape = {.name = "Reshape", .infer = infer, .evaluate = evaluate, .is_view = true};
+const Op reshape = {
+    .name = "Reshape",
+    .infer = infer,
+    .evaluate = evaluate,
+    .gradient = gradient,
+    .is_view = true,
+};
 
 }  // namespace espalier::ops

@@ -3,6 +3,7 @@
 
 #include "lib/ops/boxes.h"
 #include "lib/ops/evaluate.h"
+#include "lib/ops/gradient.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
 #include "lib/ops/take.h"
@@ -193,6 +194,18 @@ bool lower(LowerContext& c) {
   return lower_cut(c, 0, {{0, offsets}});
 }
 
+void gradient(GradientContext& c) {
+  std::vector<ValueId> inputs = {c.input(0)};
+  const char* const names[] = {"starts", "ends", "axes", "steps"};
+  for (size_t i = 0; i < 4; ++i) {
+    const auto given = c.node().get<std::vector<int64_t>>(names[i], {});
+    const bool from_attribute = c.node().version < kInputsSince && !given.empty();
+    inputs.push_back(from_attribute ? integers(c, given) : c.input(i + 1));
+  }
+  inputs.push_back(c.grad_output());
+  c.set_grad(0, c.add("SliceGrad", std::move(inputs)));
+}
+
 }  // namespace
 
 extern const Op slice;
@@ -201,6 +214,7 @@ const Op slice = {
     .infer = infer,
     .evaluate = evaluate,
     .lower = lower,
+    .gradient = gradient,
     .cost = cost,
 };
 

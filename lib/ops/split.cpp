@@ -2,6 +2,7 @@
 
 #include "lib/ops/boxes.h"
 #include "lib/ops/evaluate.h"
+#include "lib/ops/gradient.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
 #include "lib/ops/take.h"
@@ -99,6 +100,16 @@ bool lower(LowerContext& c) {
   return lower_cut(c, 0, boxes);
 }
 
+void gradient(GradientContext& c) {
+  std::vector<ValueId> parts;
+  for (size_t i = 0; i < c.node().outputs.size(); ++i) {
+    const ValueId grad = c.grad_output(i);
+    if (c.output(i) == kNone) c.fail("cannot be differentiated: output " + std::to_string(i) + " is omitted");
+    parts.push_back(grad != kNone ? grad : c.add("ExpandLike", {c.scalar(0, c.input(0)), c.output(i)}));
+  }
+  c.set_grad(0, c.add("Concat", std::move(parts), {{"axis", c.node().get<int64_t>("axis", 0), {}}}));
+}
+
 }  // namespace
 
 extern const Op split;
@@ -107,6 +118,7 @@ const Op split = {
     .infer = infer,
     .evaluate = evaluate,
     .lower = lower,
+    .gradient = gradient,
 };
 
 }  // namespace espalier::ops

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "lib/ops/evaluate.h"
+#include "lib/ops/gradient.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
 
@@ -100,12 +101,26 @@ void evaluate_unsqueeze(EvaluateContext& c) {
   c.set(0, c.input(0).reshaped(unsqueezed(c.input(0).dims(), axes)));
 }
 
+void gradient(GradientContext& c) { c.set_grad(0, c.add("ReshapeLike", {c.grad_output(), c.input(0)})); }
+
 }  // namespace
 
 extern const Op squeeze;
-const Op squeeze = {.name = "Squeeze", .infer = infer_squeeze, .evaluate = evaluate_squeeze, .is_view = true};
+const Op squeeze = {
+    .name = "Squeeze",
+    .infer = infer_squeeze,
+    .evaluate = evaluate_squeeze,
+    .gradient = gradient,
+    .is_view = true,
+};
 
 extern const Op unsqueeze;
-const Op unsqueeze = {.name = "Unsqueeze", .infer = infer_unsqueeze, .evaluate = evaluate_unsqueeze, .is_view = true};
+const Op unsqueeze = {
+    .name = "Unsqueeze",
+    .infer = infer_unsqueeze,
+    .evaluate = evaluate_unsqueeze,
+    .gradient = gradient,
+    .is_view = true,
+};
 
 }  // namespace espalier::ops

@@ -1,6 +1,7 @@
 #include "lib/kernels/reorder.h"
 #include "lib/ops/conv_problem.h"
 #include "lib/ops/evaluate.h"
+#include "lib/ops/gradient.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
 #include "lib/ops/take.h"
@@ -44,6 +45,16 @@ bool lower(LowerContext& c) {
   return true;
 }
 
+/// The inverse permutation; reversing all axes is its own inverse.
+void gradient(GradientContext& c) {
+  const auto perm = c.node().get<std::vector<int64_t>>("perm", {});
+  std::vector<int64_t> inverse(perm.size());
+  for (size_t i = 0; i < perm.size(); ++i) inverse.at(static_cast<size_t>(perm[i])) = static_cast<int64_t>(i);
+  std::vector<Attribute> attributes;
+  if (!perm.empty()) attributes.push_back({"perm", inverse, {}});
+  c.set_grad(0, c.add("Transpose", {c.grad_output()}, std::move(attributes)));
+}
+
 }  // namespace
 
 extern const Op transpose;
@@ -52,6 +63,7 @@ const Op transpose = {
     .infer = infer,
     .evaluate = evaluate,
     .lower = lower,
+    .gradient = gradient,
 };
 
 }  // namespace espalier::ops

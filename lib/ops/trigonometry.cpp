@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "lib/ops/elementwise.h"
+#include "lib/ops/gradient.h"
 
 namespace espalier::ops {
 namespace {
@@ -19,6 +20,28 @@ void sin_evaluate(EvaluateContext& c) { map_float(c, [](auto v) { return std::si
 void sinh_evaluate(EvaluateContext& c) { map_float(c, [](auto v) { return std::sinh(v); }); }
 void tan_evaluate(EvaluateContext& c) { map_float(c, [](auto v) { return std::tan(v); }); }
 
+ValueId plus(GradientContext& c, ValueId a, double b) { return c.add("Add", {a, c.scalar(b, c.input(0))}); }
+ValueId square(GradientContext& c, ValueId v) { return c.add("Mul", {v, v}); }
+ValueId negative(GradientContext& c, ValueId v) { return c.add("Neg", {v}); }
+
+void times(GradientContext& c, ValueId slope) { c.set_grad(0, c.add("Mul", {c.grad_output(), slope})); }
+void over(GradientContext& c, ValueId divisor) { c.set_grad(0, c.add("Div", {c.grad_output(), divisor})); }
+
+/// 1 - x^2.
+ValueId one_less_square(GradientContext& c) { return plus(c, negative(c, square(c, c.input(0))), 1); }
+
+void sin_gradient(GradientContext& c) { times(c, c.add("Cos", {c.input(0)})); }
+void cos_gradient(GradientContext& c) { times(c, negative(c, c.add("Sin", {c.input(0)}))); }
+void tan_gradient(GradientContext& c) { times(c, plus(c, square(c, c.output()), 1)); }
+void sinh_gradient(GradientContext& c) { times(c, c.add("Cosh", {c.input(0)})); }
+void cosh_gradient(GradientContext& c) { times(c, c.add("Sinh", {c.input(0)})); }
+void asin_gradient(GradientContext& c) { over(c, c.add("Sqrt", {one_less_square(c)})); }
+void acos_gradient(GradientContext& c) { over(c, negative(c, c.add("Sqrt", {one_less_square(c)}))); }
+void atan_gradient(GradientContext& c) { over(c, plus(c, square(c, c.input(0)), 1)); }
+void asinh_gradient(GradientContext& c) { over(c, c.add("Sqrt", {plus(c, square(c, c.input(0)), 1)})); }
+void acosh_gradient(GradientContext& c) { over(c, c.add("Sqrt", {plus(c, square(c, c.input(0)), -1)})); }
+void atanh_gradient(GradientContext& c) { over(c, one_less_square(c)); }
+
 }  // namespace
 
 extern const Op acos;
@@ -26,6 +49,7 @@ const Op acos = {
     .name = "Acos",
     .infer = infer_unary_float,
     .evaluate = acos_evaluate,
+    .gradient = acos_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -35,6 +59,7 @@ const Op acosh = {
     .name = "Acosh",
     .infer = infer_unary_float,
     .evaluate = acosh_evaluate,
+    .gradient = acosh_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -44,6 +69,7 @@ const Op asin = {
     .name = "Asin",
     .infer = infer_unary_float,
     .evaluate = asin_evaluate,
+    .gradient = asin_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -53,6 +79,7 @@ const Op asinh = {
     .name = "Asinh",
     .infer = infer_unary_float,
     .evaluate = asinh_evaluate,
+    .gradient = asinh_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -62,6 +89,7 @@ const Op atan = {
     .name = "Atan",
     .infer = infer_unary_float,
     .evaluate = atan_evaluate,
+    .gradient = atan_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -71,6 +99,7 @@ const Op atanh = {
     .name = "Atanh",
     .infer = infer_unary_float,
     .evaluate = atanh_evaluate,
+    .gradient = atanh_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -80,6 +109,7 @@ const Op cos = {
     .name = "Cos",
     .infer = infer_unary_float,
     .evaluate = cos_evaluate,
+    .gradient = cos_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -89,6 +119,7 @@ const Op cosh = {
     .name = "Cosh",
     .infer = infer_unary_float,
     .evaluate = cosh_evaluate,
+    .gradient = cosh_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -98,6 +129,7 @@ const Op sin = {
     .name = "Sin",
     .infer = infer_unary_float,
     .evaluate = sin_evaluate,
+    .gradient = sin_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -107,6 +139,7 @@ const Op sinh = {
     .name = "Sinh",
     .infer = infer_unary_float,
     .evaluate = sinh_evaluate,
+    .gradient = sinh_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -116,6 +149,7 @@ const Op tan = {
     .name = "Tan",
     .infer = infer_unary_float,
     .evaluate = tan_evaluate,
+    .gradient = tan_gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };

@@ -1,4 +1,5 @@
 #include "lib/ops/evaluate.h"
+#include "lib/ops/gradient.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
 #include "lib/ops/take.h"
@@ -55,9 +56,23 @@ void evaluate(EvaluateContext& c) {
   c.set(0, std::move(out));
 }
 
+void gradient(GradientContext& c) {
+  const ValueId condition = c.input(0), dy = c.grad_output();
+  const ValueId zero = c.scalar(0, c.output());
+  if (c.wants(1)) c.set_grad(1, sum_to_input(c, c.add("Where", {condition, dy, zero}), 1));
+  if (c.wants(2)) c.set_grad(2, sum_to_input(c, c.add("Where", {condition, zero, dy}), 2));
+}
+
 }  // namespace
 
 extern const Op where;
-const Op where = {.name = "Where", .since = 9, .infer = infer, .evaluate = evaluate, .elementwise = true};
+const Op where = {
+    .name = "Where",
+    .since = 9,
+    .infer = infer,
+    .evaluate = evaluate,
+    .gradient = gradient,
+    .elementwise = true,
+};
 
 }  // namespace espalier::ops

@@ -31,7 +31,7 @@ Tensor distinct_values(const Dims& dims, double low, double high, uint32_t strea
 
 Dims bound_dims(const Type& type) {
   Dims dims;
-  for (const Dim& d : *type.dims) dims.push_back(d.known() ? d.value() : 2);
+  for (const Dim& d : *type.dims) dims.push_back(d.substitute({{"n", 2}}).value());
   return dims;
 }
 

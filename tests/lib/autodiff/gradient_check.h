@@ -17,7 +17,7 @@ struct GradientCheck {
 };
 
 /// Compares the gradients that differentiate() builds for all float inputs of a graph in text form with central
-/// differences, everything in double. Symbols in shapes are 2. Returns what is wrong, or an empty string.
+/// differences, everything in double. The symbol `n` in shapes is 2. Returns what is wrong, or an empty string.
 std::string check_gradients(const std::string& text, const GradientCheck& options = {});
 
 }  // namespace espalier::testing
