@@ -8,7 +8,7 @@ namespace espalier {
 namespace {
 
 std::atomic<int64_t> created{0};
-thread_local bool inside = false;
+std::atomic<int> inside{0};  // calls under way, whose worker threads allocate too
 
 /// A oneDNN primitive with its arguments made ready.
 class DnnlKernel : public Kernel {
@@ -27,10 +27,10 @@ class DnnlKernel : public Kernel {
   }
 
   void run() override {
-    inside = true;
+    ++inside;
     const auto status = dnnl_primitive_execute(primitive_.get(), dnnl_api::stream().get(),
                                                static_cast<int>(args_.size()), args_.data());
-    inside = false;
+    --inside;
     check(status == dnnl_success, "oneDNN executes what it built");
   }
 
@@ -69,7 +69,7 @@ void append(dnnl::post_ops& ops, const ElementOp& op) {
 }  // namespace
 
 int64_t primitives_created() { return created; }
-bool inside_library() { return inside; }
+bool inside_library() { return inside > 0; }
 
 bool can_fuse(const ElementOp& op) {
   switch (op.kind) {

@@ -48,8 +48,8 @@ class AlignedBuffer {
   size_t size_ = 0;
 };
 
-/// Counters that tests read: oneDNN primitives created so far by this process, and whether the calling thread is at
-/// present inside a call into oneDNN (whose own allocations are not ours).
+/// Counters that tests read: oneDNN primitives created so far by this process, and whether some thread is at present
+/// inside a call into oneDNN (whose own allocations are not ours).
 int64_t primitives_created();
 bool inside_library();
 

@@ -30,8 +30,9 @@ std::optional<PoolProblem> pool_problem(const Node& node, DataType type, const D
 
 std::optional<PoolProblem> global_pool_problem(DataType type, const Dims& x, const Dims& y, PoolKind kind) {
   if (!is_fast(type, x, y)) return std::nullopt;
+  // The one window: a stride of its own size takes oneDNN's generated code in the backward, a stride of 1 does not.
   const Dims in = spatial(x), zeros(in.size(), 0);
-  return PoolProblem{kind, x, y, in, Dims(in.size(), 1), zeros, zeros, false};
+  return PoolProblem{kind, x, y, in, in, zeros, zeros, false};
 }
 
 bool lower_pool(LowerContext& c, std::optional<PoolProblem> problem) {
