@@ -1,5 +1,6 @@
 #include "lib/base/random.h"
 #include "lib/ops/elementwise.h"
+#include "lib/ops/gradient.h"
 
 namespace espalier::ops {
 namespace {
@@ -49,6 +50,16 @@ void evaluate(EvaluateContext& c) {
   if (c.has_output(1)) c.set(1, mask.cast(c.version() >= 10 ? DataType::boolean : x.type()));
 }
 
+/// Of inference. What trains is DropoutTraining.
+void gradient(GradientContext& c) {
+  const bool may_train = c.node().version >= 12 && c.input(2) != kNone;
+  const Tensor* training = may_train ? c.constant(c.input(2)) : nullptr;
+  if (may_train && !(training && training->size() == 1 && training->to_doubles()[0] == 0)) {
+    c.fail("cannot be differentiated in training mode");
+  }
+  c.set_grad(0, c.grad_output());
+}
+
 }  // namespace
 
 extern const Op dropout;
@@ -56,6 +67,7 @@ const Op dropout = {
     .name = "Dropout",
     .infer = infer,
     .evaluate = evaluate,
+    .gradient = gradient,
     .cost = cost_elementwise,
     .deterministic = false,
     .elementwise = true,

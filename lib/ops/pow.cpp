@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "lib/ops/elementwise.h"
+#include "lib/ops/gradient.h"
 #include "lib/ops/integer.h"
 
 namespace espalier::ops {
@@ -35,6 +36,36 @@ void evaluate(EvaluateContext& c) {
   c.set(0, zip<double, double>(a.cast(DataType::float64), b.cast(DataType::float64), power).cast(a.type()));
 }
 
+/// dx = p x^(p-1) dy.
+ValueId base_gradient(GradientContext& c, ValueId x, ValueId exponent) {
+  const Tensor* constant = c.constant(exponent);
+  const DataType type = c.type(x).elem_type;
+  ValueId p = exponent, less;
+  if (constant && constant->size() == 1) {
+    const double power = constant->to_doubles()[0];
+    p = c.scalar(power, x);
+    less = c.scalar(power - 1, x);
+    if (power == 2) return c.add("Mul", {c.grad_output(), c.add("Mul", {x, p})});
+  } else {
+    if (c.type(exponent).elem_type != type) p = c.add("Cast", {exponent}, {{"to", static_cast<int64_t>(type), {}}});
+    less = c.add("Sub", {p, c.scalar(1, x)});
+  }
+  return c.add("Mul", {c.grad_output(), c.add("Mul", {p, c.add("Pow", {x, less})})});
+}
+
+/// dp = y log(x) dy, and 0 where x is 0.
+void gradient(GradientContext& c) {
+  const ValueId x = c.input(0);
+  if (c.wants(0)) c.set_grad(0, sum_to_input(c, base_gradient(c, x, c.input(1)), 0));
+  if (!c.wants(1)) return;
+  const ValueId safe = c.add("Where", {c.add("Equal", {x, c.scalar(0, x)}), c.scalar(1, x), x});
+  const ValueId slope = c.add("Mul", {c.output(), c.add("Log", {safe})});
+  ValueId grad = c.add("Mul", {c.grad_output(), slope});
+  const DataType type = c.type(c.input(1)).elem_type;
+  if (type != c.type(x).elem_type) grad = c.add("Cast", {grad}, {{"to", static_cast<int64_t>(type), {}}});
+  c.set_grad(1, sum_to_input(c, grad, 1));
+}
+
 }  // namespace
 
 extern const Op pow;
@@ -42,6 +73,7 @@ const Op pow = {
     .name = "Pow",
     .infer = infer,
     .evaluate = evaluate,
+    .gradient = gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };

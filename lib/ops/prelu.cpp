@@ -1,4 +1,5 @@
 #include "lib/ops/elementwise.h"
+#include "lib/ops/gradient.h"
 
 namespace espalier::ops {
 namespace {
@@ -39,6 +40,14 @@ void evaluate(EvaluateContext& c) {
 
 std::vector<int> parameters(const Node&) { return {1}; }
 
+void gradient(GradientContext& c) {
+  const ValueId x = c.input(0), slope = c.input(1), dy = c.grad_output();
+  if (c.node().version < 7) c.fail("cannot be differentiated before version 7");
+  const ValueId below = c.add("Less", {x, c.scalar(0, x)});
+  if (c.wants(0)) c.set_grad(0, c.add("Where", {below, c.add("Mul", {dy, slope}), dy}));
+  if (c.wants(1)) c.set_grad(1, sum_to_input(c, c.add("Where", {below, c.add("Mul", {dy, x}), c.scalar(0, x)}), 1));
+}
+
 }  // namespace
 
 extern const Op prelu;
@@ -46,6 +55,7 @@ const Op prelu = {
     .name = "PRelu",
     .infer = infer,
     .evaluate = evaluate,
+    .gradient = gradient,
     .cost = cost_elementwise,
     .parameters = parameters,
     .elementwise = true,

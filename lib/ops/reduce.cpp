@@ -5,6 +5,7 @@
 
 #include "lib/ops/cost.h"
 #include "lib/ops/elementwise.h"
+#include "lib/ops/gradient.h"
 #include "lib/ops/integer.h"
 #include "lib/ops/matmul_loop.h"
 
@@ -228,6 +229,71 @@ struct MinRule {
 /// One FLOP per input element.
 Cost cost(const InferContext& c) { return {.flops = known_elements(c.type(0)), .bytes = known_traffic(c)}; }
 
+/// A reduction's gradient in the making: what ReduceSumGrad needs to know of the node.
+struct Spread {
+  GradientContext& context;
+  std::vector<Attribute> attributes;
+  std::vector<int64_t> axes;
+
+  explicit Spread(GradientContext& c) : context(c) {
+    const Node& node = c.node();
+    const bool from_input = node.version >= axes_input_since(node);
+    if (!from_input) axes = node.get<std::vector<int64_t>>("axes", {});
+    if (from_input && c.input(1) != kNone) {
+      const Tensor* constant = c.constant(c.input(1));
+      if (!constant) c.fail("cannot be differentiated: its axes are not constant");
+      axes = constant->to_int64s();
+    }
+    const int64_t keeps_all = from_input ? node.get<int64_t>("noop_with_empty_axes", 0) : 0;
+    attributes = {{"axes", axes, {}}, {"keepdims", int64_t{keeps_dims(node)}, {}}, {"noop_with_empty_axes", keeps_all, {}}};
+  }
+
+  /// A value of the output's shape, repeated over the axes that went.
+  ValueId operator()(ValueId v) const { return context.add("ReduceSumGrad", {context.input(0), v}, attributes); }
+};
+
+ValueId product(GradientContext& c, ValueId a, ValueId b) { return c.add("Mul", {a, b}); }
+
+void sum_gradient(GradientContext& c) { c.set_grad(0, Spread(c)(c.grad_output())); }
+
+void mean_gradient(GradientContext& c) {
+  c.set_grad(0, c.add("ReduceMeanGrad", {c.input(0), c.grad_output()}, Spread(c).attributes));
+}
+
+void sum_square_gradient(GradientContext& c) {
+  c.set_grad(0, product(c, Spread(c)(c.grad_output()), product(c, c.input(0), c.scalar(2, c.input(0)))));
+}
+
+void l1_gradient(GradientContext& c) {
+  c.set_grad(0, product(c, Spread(c)(c.grad_output()), c.add("Sign", {c.input(0)})));
+}
+
+void l2_gradient(GradientContext& c) {
+  c.set_grad(0, product(c, Spread(c)(c.add("Div", {c.grad_output(), c.output()})), c.input(0)));
+}
+
+void log_sum_gradient(GradientContext& c) {
+  c.set_grad(0, Spread(c)(c.add("Div", {c.grad_output(), c.add("Exp", {c.output()})})));
+}
+
+/// dy * exp(x - y).
+void log_sum_exp_gradient(GradientContext& c) {
+  const Spread spread(c);
+  const ValueId share = c.add("Exp", {c.add("Sub", {c.input(0), spread(c.output())})});
+  c.set_grad(0, product(c, spread(c.grad_output()), share));
+}
+
+/// Equal extrema share the gradient.
+void extremum_gradient(GradientContext& c) {
+  const Spread spread(c);
+  const auto type = static_cast<int64_t>(c.type(c.output()).elem_type);
+  const ValueId hit = c.add("Cast", {c.add("Equal", {c.input(0), spread(c.output())})}, {{"to", type, {}}});
+  std::vector<ValueId> inputs = {hit};
+  if (!spread.axes.empty()) inputs.push_back(integers(c, spread.axes));
+  const ValueId count = c.add("ReduceSum", std::move(inputs));
+  c.set_grad(0, product(c, spread(c.grad_output()), c.add("Div", {hit, count})));
+}
+
 }  // namespace
 
 extern const Op reduce_l1;
@@ -235,6 +301,7 @@ const Op reduce_l1 = {
     .name = "ReduceL1",
     .infer = infer,
     .evaluate = evaluate<L1Rule>,
+    .gradient = l1_gradient,
     .cost = cost,
 };
 
@@ -243,6 +310,7 @@ const Op reduce_l2 = {
     .name = "ReduceL2",
     .infer = infer,
     .evaluate = evaluate<L2Rule>,
+    .gradient = l2_gradient,
     .cost = cost,
 };
 
@@ -251,6 +319,7 @@ const Op reduce_log_sum = {
     .name = "ReduceLogSum",
     .infer = infer,
     .evaluate = evaluate<LogSumRule>,
+    .gradient = log_sum_gradient,
     .cost = cost,
 };
 
@@ -259,6 +328,7 @@ const Op reduce_log_sum_exp = {
     .name = "ReduceLogSumExp",
     .infer = infer,
     .evaluate = evaluate<LogSumExpRule>,
+    .gradient = log_sum_exp_gradient,
     .cost = cost,
 };
 
@@ -267,6 +337,7 @@ const Op reduce_max = {
     .name = "ReduceMax",
     .infer = max_infer,
     .evaluate = evaluate<MaxRule>,
+    .gradient = extremum_gradient,
     .cost = cost,
 };
 
@@ -275,6 +346,7 @@ const Op reduce_mean = {
     .name = "ReduceMean",
     .infer = infer,
     .evaluate = evaluate<MeanRule>,
+    .gradient = mean_gradient,
     .cost = cost,
 };
 
@@ -283,6 +355,7 @@ const Op reduce_min = {
     .name = "ReduceMin",
     .infer = min_infer,
     .evaluate = evaluate<MinRule>,
+    .gradient = extremum_gradient,
     .cost = cost,
 };
 
@@ -299,6 +372,7 @@ const Op reduce_sum = {
     .name = "ReduceSum",
     .infer = sum_infer,
     .evaluate = evaluate<SumRule>,
+    .gradient = sum_gradient,
     .cost = cost,
 };
 
@@ -307,6 +381,7 @@ const Op reduce_sum_square = {
     .name = "ReduceSumSquare",
     .infer = infer,
     .evaluate = evaluate<SumSquareRule>,
+    .gradient = sum_square_gradient,
     .cost = cost,
 };
 

@@ -4,6 +4,7 @@
 
 #include "lib/ops/cost.h"
 #include "lib/ops/elementwise.h"
+#include "lib/ops/gradient.h"
 #include "lib/ops/integer.h"
 
 namespace espalier::ops {
@@ -82,6 +83,32 @@ Cost cost(const InferContext& c) {
   return {.flops = checked_mul(known_elements(c.output(0).type), std::max<int64_t>(1, operands - 1)), .bytes = known_traffic(c)};
 }
 
+void spread(GradientContext& c, ValueId dy) {
+  for (size_t i = 0; i < c.node().inputs.size(); ++i) {
+    if (c.wants(i)) c.set_grad(i, sum_to_input(c, dy, i));
+  }
+}
+
+void sum_gradient(GradientContext& c) { spread(c, c.grad_output()); }
+
+void mean_gradient(GradientContext& c) {
+  const auto operands = static_cast<double>(c.node().inputs.size());
+  spread(c, c.add("Mul", {c.grad_output(), c.scalar(1 / operands, c.output())}));
+}
+
+/// Operands that are equal to the result share the gradient.
+void extremum_gradient(GradientContext& c) {
+  const auto type = static_cast<int64_t>(c.type(c.output()).elem_type);
+  std::vector<ValueId> hits;
+  for (const ValueId input : c.node().inputs) {
+    hits.push_back(c.add("Cast", {c.add("Equal", {input, c.output()})}, {{"to", type, {}}}));
+  }
+  const ValueId share = c.add("Div", {c.grad_output(), c.add("Sum", hits)});
+  for (size_t i = 0; i < hits.size(); ++i) {
+    if (c.wants(i)) c.set_grad(i, sum_to_input(c, c.add("Mul", {share, hits[i]}), i));
+  }
+}
+
 }  // namespace
 
 extern const Op sum;
@@ -89,6 +116,7 @@ const Op sum = {
     .name = "Sum",
     .infer = float_infer,
     .evaluate = sum_evaluate,
+    .gradient = sum_gradient,
     .cost = cost,
     .elementwise = true,
 };
@@ -98,6 +126,7 @@ const Op mean = {
     .name = "Mean",
     .infer = float_infer,
     .evaluate = mean_evaluate,
+    .gradient = mean_gradient,
     .cost = cost,
     .elementwise = true,
 };
@@ -107,6 +136,7 @@ const Op max = {
     .name = "Max",
     .infer = max_infer,
     .evaluate = max_evaluate,
+    .gradient = extremum_gradient,
     .cost = cost,
     .elementwise = true,
 };
@@ -116,6 +146,7 @@ const Op min = {
     .name = "Min",
     .infer = min_infer,
     .evaluate = min_evaluate,
+    .gradient = extremum_gradient,
     .cost = cost,
     .elementwise = true,
 };

@@ -81,7 +81,8 @@ TEST(Differentiate, AddsLossAndGradientsToTheOutputs) {
 TEST(Differentiate, ReluIsDifferentiatedFromItsOutput) {
   const TrainingGraph g = differentiated(kTwoConvs, {"w1"});
   for (const NodeId id : g.graph.nodes()) {
-    if (g.graph.node(id).op_type == "ReluGrad") EXPECT_EQ(g.graph.value(g.graph.node(id).inputs[0]).name, "b");
+    if (g.graph.node(id).op_type != "ReluGrad") continue;
+    EXPECT_EQ(g.graph.value(g.graph.node(id).inputs[0]).name, "b");
   }
 }
 
