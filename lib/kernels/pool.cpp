@@ -1,6 +1,7 @@
 #include "lib/kernels/pool.h"
 
 #include "lib/base/error.h"
+#include "lib/base/parallel.h"
 #include "lib/kernels/dnnl_api.h"
 
 namespace espalier {
@@ -63,6 +64,44 @@ Primitive pool_backward(const PoolProblem& p, const ForwardHint& forward, const 
     if (has_workspace(p)) args.emplace_back(DNNL_ARG_WORKSPACE, hint.workspace_desc());
     return make_primitive(Backward(pd), args, pd.scratchpad_desc(), pd.impl_info_str());
   });
+}
+
+namespace {
+
+class GlobalAverageBackward : public Kernel {
+ public:
+  explicit GlobalAverageBackward(const Layout::Channels& channels) : c_(channels) {}
+
+  void bind(std::span<void* const> args) override {
+    from_ = static_cast<const float*>(args[0]);
+    to_ = static_cast<float*>(args[1]);
+  }
+
+  void run() override {
+    const float share = 1.0f / static_cast<float>(c_.inner);
+    parallel_for(c_.batch * c_.blocks, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        const float* from = from_ + row * c_.block;
+        float* to = to_ + row * c_.inner * c_.block;
+        for (int64_t i = 0; i < c_.inner; ++i, to += c_.block) {
+          for (int64_t l = 0; l < c_.block; ++l) to[l] = from[l] * share;
+        }
+      }
+    });
+  }
+
+ private:
+  Layout::Channels c_;
+  const float* from_ = nullptr;
+  float* to_ = nullptr;
+};
+
+}  // namespace
+
+std::unique_ptr<Kernel> global_average_backward(const Layout& layout) {
+  const auto channels = layout.channels();
+  check(channels.has_value(), "a layout with channels");
+  return std::make_unique<GlobalAverageBackward>(*channels);
 }
 
 }  // namespace espalier

@@ -19,4 +19,8 @@ Primitive pool_forward(const PoolProblem& problem, const Layout& src);
 /// Arguments: diff_dst, diff_src, [workspace]. Both in `layout`, the forward's source layout under their own dims.
 Primitive pool_backward(const PoolProblem& problem, const ForwardHint& forward, const Layout& src, const Layout& dst);
 
+/// The gradient of an average over all positions. Arguments: diff_dst (layout.like of [N, C, 1 ...]), diff_src (`layout`,
+/// which must have channels()).
+std::unique_ptr<Kernel> global_average_backward(const Layout& layout);
+
 }  // namespace espalier

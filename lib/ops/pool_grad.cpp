@@ -5,6 +5,7 @@
 #include "lib/ops/evaluate.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
+#include "lib/ops/conv_problem.h"
 #include "lib/ops/pool.h"
 #include "lib/ops/taps.h"
 
@@ -111,7 +112,12 @@ bool lower_average(LowerContext& c) {
 }
 
 bool lower_global(LowerContext& c) {
-  return lower_pool_grad(c, global_pool_problem(c.type(1), c.dims(0), c.dims(1), PoolKind::average), 0, 1);
+  const Layout layout = own_layout(c, 0);
+  const auto from = layout.like(c.dims(1));
+  if (c.type(1) != DataType::float32 || !layout.channels() || !from || element_count(c.dims(0)) == 0) return false;
+  const Operand dy = c.read(1, *from);
+  c.step(global_average_backward(layout), {dy, c.write(0, layout)}, "loop");
+  return true;
 }
 
 }  // namespace
