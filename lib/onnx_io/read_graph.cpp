@@ -32,6 +32,7 @@ class GraphReader {
     for (const auto& sparse : proto.sparse_initializer()) {
       graph_.value(make(sparse.values().name(), "sparse initializer")).carried = true;
     }
+    require_fresh_outputs(proto);
     const std::vector<int> order = execution_order(proto);
     for (const int i : order) node(*proto.mutable_node(i));
     outputs(proto);
@@ -45,6 +46,15 @@ class GraphReader {
   }
 
  private:
+  // Said here, because the order of the nodes would call it a cycle.
+  void require_fresh_outputs(const onnx::GraphProto& proto) const {
+    for (const auto& n : proto.node()) {
+      for (const std::string& output : n.output()) {
+        if (graph_.find_value(output) != kNone) fail("node '" + n.name() + "' (" + n.op_type() + "): output '" + output + "' is made a second time");
+      }
+    }
+  }
+
   ValueId make(const std::string& name, const std::string& maker) {
     if (name.empty()) fail(maker + " has no name");
     for (const GraphReader* r = outer_; r; r = r->outer_) {

@@ -128,7 +128,12 @@ TEST(RoundTrip, ComputesTheSameInOnnxRuntime) {
   if (python.empty()) GTEST_SKIP() << "no Python with onnxruntime (tools/check installs it)";
   const TemporaryFolder folder;
   fs::create_directories(folder / "zuramai__mnist_external_data");
-  for (const fs::path& path : models_in(shared_path("zoo"))) save_model(load_model(path), folder / path.filename().string());
+  fs::create_directories(folder / "light");
+  for (const std::string sub : {"", "light/"}) {
+    for (const fs::path& path : models_in(shared_path("zoo/" + sub))) {
+      save_model(load_model(path), folder / (sub + path.filename().string()));
+    }
+  }
   const std::string external = "zuramai__mnist_external_data/mnist.onnx";
   save_model(load_model(shared_path("zoo/" + external)), folder / external);
   const std::string script = testing::source_path("tests/lib/onnx_io/same_outputs.py").string();
