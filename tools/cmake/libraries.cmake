@@ -42,6 +42,8 @@ find_library(ESPALIER_ZIP_LIBRARY zip REQUIRED)
 find_path(ESPALIER_ZLIB_INCLUDE zlib.h REQUIRED)  # libzip-dev brings it
 add_library(espalier_zip INTERFACE)
 target_link_libraries(espalier_zip INTERFACE zip z)
+set_property(TARGET espalier_zip PROPERTY EXPORT_NAME zip)
+install(TARGETS espalier_zip EXPORT espalier)
 espalier_found(libzip "")
 
 find_path(ESPALIER_RANDOM123_INCLUDE Random123/philox.h REQUIRED)
