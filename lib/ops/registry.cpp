@@ -11,6 +11,8 @@ extern const Op acos;
 extern const Op acosh;
 extern const Op add;
 extern const Op logical_and;
+extern const Op arg_max;
+extern const Op arg_min;
 extern const Op asin;
 extern const Op asinh;
 extern const Op atan;
@@ -22,6 +24,8 @@ extern const Op bitwise_and;
 extern const Op bitwise_not;
 extern const Op bitwise_or;
 extern const Op bitwise_xor;
+extern const Op cast_op;
+extern const Op cast_like;
 extern const Op ceil;
 extern const Op celu;
 extern const Op clip;
@@ -29,11 +33,14 @@ extern const Op concat;
 extern const Op constant;
 extern const Op constant_of_shape;
 extern const Op conv;
+extern const Op conv_transpose;
 extern const Op cos;
 extern const Op cosh;
+extern const Op cum_sum;
 extern const Op depth_to_space;
 extern const Op div;
 extern const Op dropout;
+extern const Op einsum;
 extern const Op elu;
 extern const Op equal;
 extern const Op erf;
@@ -51,21 +58,28 @@ extern const Op global_lp_pool;
 extern const Op global_max_pool;
 extern const Op greater;
 extern const Op greater_or_equal;
+extern const Op group_normalization;
 extern const Op hard_sigmoid;
 extern const Op hard_swish;
 extern const Op hardmax;
 extern const Op identity;
+extern const Op instance_normalization;
 extern const Op is_inf;
 extern const Op is_nan;
+extern const Op lrn;
+extern const Op layer_normalization;
 extern const Op leaky_relu;
 extern const Op less;
 extern const Op less_or_equal;
 extern const Op log;
 extern const Op log_softmax;
+extern const Op lp_normalization;
+extern const Op lp_pool;
 extern const Op matmul;
 extern const Op max;
 extern const Op max_pool;
 extern const Op mean;
+extern const Op mean_variance_normalization;
 extern const Op min;
 extern const Op mish;
 extern const Op mod;
@@ -78,6 +92,7 @@ extern const Op logical_or;
 extern const Op prelu;
 extern const Op pad;
 extern const Op pow;
+extern const Op rms_normalization;
 extern const Op range;
 extern const Op reciprocal;
 extern const Op reduce_l1;
@@ -161,6 +176,8 @@ constexpr std::array kOps = {
     &ops::acosh,
     &ops::add,
     &ops::logical_and,
+    &ops::arg_max,
+    &ops::arg_min,
     &ops::asin,
     &ops::asinh,
     &ops::atan,
@@ -172,6 +189,8 @@ constexpr std::array kOps = {
     &ops::bitwise_not,
     &ops::bitwise_or,
     &ops::bitwise_xor,
+    &ops::cast_op,
+    &ops::cast_like,
     &ops::ceil,
     &ops::celu,
     &ops::clip,
@@ -179,11 +198,14 @@ constexpr std::array kOps = {
     &ops::constant,
     &ops::constant_of_shape,
     &ops::conv,
+    &ops::conv_transpose,
     &ops::cos,
     &ops::cosh,
+    &ops::cum_sum,
     &ops::depth_to_space,
     &ops::div,
     &ops::dropout,
+    &ops::einsum,
     &ops::elu,
     &ops::equal,
     &ops::erf,
@@ -200,21 +222,28 @@ constexpr std::array kOps = {
     &ops::global_max_pool,
     &ops::greater,
     &ops::greater_or_equal,
+    &ops::group_normalization,
     &ops::hard_sigmoid,
     &ops::hard_swish,
     &ops::hardmax,
     &ops::identity,
+    &ops::instance_normalization,
     &ops::is_inf,
     &ops::is_nan,
+    &ops::lrn,
+    &ops::layer_normalization,
     &ops::leaky_relu,
     &ops::less,
     &ops::less_or_equal,
     &ops::log,
     &ops::log_softmax,
+    &ops::lp_normalization,
+    &ops::lp_pool,
     &ops::matmul,
     &ops::max,
     &ops::max_pool,
     &ops::mean,
+    &ops::mean_variance_normalization,
     &ops::min,
     &ops::mish,
     &ops::mod,
@@ -227,6 +256,7 @@ constexpr std::array kOps = {
     &ops::prelu,
     &ops::pad,
     &ops::pow,
+    &ops::rms_normalization,
     &ops::range,
     &ops::reciprocal,
     &ops::reduce_l1,

@@ -117,7 +117,12 @@ std::vector<TapRuns> tap_runs(const Window& window, const Dims& in, const Dims& 
   const size_t last = window.spatial_rank() - 1;
   const Dims in_strides = row_major_strides(in), out_strides = row_major_strides(out);
   std::vector<TapRuns> result;
-  if (element_count(out) == 0) return std::vector<TapRuns>(static_cast<size_t>(element_count(window.kernel)));
+  constexpr int64_t kMostRuns = int64_t{1} << 27;
+  const int64_t tap_count = element_count(window.kernel);
+  if (tap_count > kMostRuns || element_count(Dims(out.begin(), out.end() - 1)) > kMostRuns / tap_count) {
+    throw Error(ErrorKind::bad_data, "window " + to_string(window.kernel) + " over " + to_string(out) + " positions is too large to run");
+  }
+  if (element_count(out) == 0) return std::vector<TapRuns>(static_cast<size_t>(tap_count));
   Dims tap_index(last + 1, 0);
   do {
     Dims shift(last + 1);
