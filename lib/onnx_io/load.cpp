@@ -9,6 +9,7 @@
 #include "lib/base/file.h"
 #include "lib/graph/text.h"
 #include "lib/onnx_io/read_graph.h"
+#include "lib/onnx_io/tensor_proto.h"
 #include "lib/onnx_io/validate.h"
 #include "lib/onnx_io/wire.h"
 
@@ -21,13 +22,14 @@ constexpr int64_t kMaxTextBytes = int64_t{1} << 30;
 
 [[noreturn]] void fail(const std::string& why) { throw Error(ErrorKind::bad_data, why); }
 
-onnx::ModelProto parse_message(std::span<const std::byte> bytes) {
+template <class Proto>
+Proto parse_message(std::span<const std::byte> bytes) {
   if (bytes.size() > static_cast<size_t>(std::numeric_limits<int>::max())) {
-    throw Error(ErrorKind::bad_data, "model has " + std::to_string(bytes.size()) + " bytes, an onnx file ends at 2 GiB")
+    throw Error(ErrorKind::bad_data, "file has " + std::to_string(bytes.size()) + " bytes, an onnx file ends at 2 GiB")
         .hint("store the weights as external data");
   }
-  check_wire(bytes);
-  onnx::ModelProto proto;
+  if constexpr (std::is_same_v<Proto, onnx::ModelProto>) check_wire(bytes);
+  Proto proto;
   google::protobuf::io::CodedInputStream in(reinterpret_cast<const uint8_t*>(bytes.data()), static_cast<int>(bytes.size()));
   in.SetRecursionLimit(400);  // check_wire has its own
   if (!proto.ParseFromCodedStream(&in) || !in.ConsumedEntireMessage()) fail("not a sound onnx file");
@@ -86,7 +88,7 @@ bool begins_with_graph(std::span<const std::byte> bytes) {
 }  // namespace
 
 Model parse_model(std::span<const std::byte> bytes, const std::filesystem::path& folder) {
-  onnx::ModelProto proto = parse_message(bytes);
+  auto proto = parse_message<onnx::ModelProto>(bytes);
   if (!proto.has_graph()) fail("file holds no graph");
   ExternalFiles files(folder);
   check_functions(proto);
@@ -105,6 +107,14 @@ Model load_model(const std::filesystem::path& path) {
   const MappedFile file(path);
   if (file.bytes().empty()) fail("file '" + path.string() + "' is empty");
   return parse_model(file.bytes(), path.parent_path());
+}
+
+Tensor load_tensor(const std::filesystem::path& path) {
+  const MappedFile file(path);
+  auto proto = parse_message<onnx::TensorProto>(file.bytes());
+  ExternalFiles files(path.parent_path());
+  Form form;
+  return open_tensor(proto, "tensor of '" + path.filename().string() + "'", files, form);
 }
 
 Model load_any(const std::filesystem::path& path) {

@@ -17,6 +17,10 @@ Model load_model(const std::filesystem::path& path);
 /// The same for bytes in memory; external data is looked for in `folder`.
 Model parse_model(std::span<const std::byte> bytes, const std::filesystem::path& folder);
 
+/// The tensor of a file that holds one TensorProto (ONNX's test data); external data is looked for in the file's folder.
+/// Throws Error(bad_data), Error(io).
+Tensor load_tensor(const std::filesystem::path& path);
+
 /// A model in either form: text (lib/graph/README.md) if the name ends in .txt or .espalier or the file begins with the word
 /// `graph` after space and comments; ONNX otherwise. Throws as load_model and parse_graph.
 Model load_any(const std::filesystem::path& path);

@@ -1,0 +1,106 @@
+#include "tests/conformance/cases.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <sstream>
+
+#include "lib/onnx_io/load.h"
+
+namespace espalier::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path numbered(const fs::path& set, const char* kind, size_t i) {
+  return set / (std::string(kind) + "_" + std::to_string(i) + ".pb");
+}
+
+/// Feeds in the order of the graph's inputs; initialised ones have no file where the case gives none.
+std::map<std::string, Tensor> read_feeds(const Graph& graph, const fs::path& set) {
+  std::map<std::string, Tensor> feeds;
+  for (size_t i = 0; i < graph.inputs.size() && exists(numbered(set, "input", i)); ++i) {
+    const Value& value = graph.value(graph.inputs[i]);
+    if (value.type.kind != Type::Kind::tensor) throw Error(ErrorKind::bad_data, "input '" + value.name + "' is " + value.type.str());
+    feeds[value.name] = load_tensor(numbered(set, "input", i));
+  }
+  return feeds;
+}
+
+std::string check_outputs(const Graph& graph, const fs::path& set, const std::map<std::string, Tensor>& made) {
+  for (size_t i = 0; i < graph.outputs.size(); ++i) {
+    const std::string& name = graph.value(graph.outputs[i]).name;
+    const auto found = made.find(name);
+    if (found == made.end()) return "output '" + name + "' was not made";
+    const std::string text = difference(found->second, load_tensor(numbered(set, "output", i)));
+    if (!text.empty()) return "output '" + name + "': " + text;
+  }
+  return "";
+}
+
+std::string shape_text(const Tensor& tensor) { return Type::tensor(tensor.type(), tensor.dims()).str(); }
+
+bool close(double actual, double expected) {
+  if (std::isnan(expected) || std::isnan(actual)) return std::isnan(expected) && std::isnan(actual);
+  if (std::isinf(expected) || std::isinf(actual)) return expected == actual;
+  return std::abs(actual - expected) <= 1e-7 + 1e-3 * std::abs(expected);
+}
+
+}  // namespace
+
+std::vector<Case> find_cases(const fs::path& data) {
+  std::vector<Case> cases;
+  for (const auto& suite : fs::directory_iterator(data)) {
+    if (!suite.is_directory()) continue;
+    for (const auto& folder : fs::directory_iterator(suite)) {
+      if (!exists(folder.path() / "model.onnx") || !exists(folder.path() / "test_data_set_0")) continue;
+      cases.push_back({suite.path().filename().string(), folder.path().filename().string(), folder.path()});
+    }
+  }
+  std::sort(cases.begin(), cases.end(), [](const Case& a, const Case& b) {
+    return std::pair(a.suite, a.name) < std::pair(b.suite, b.name);
+  });
+  return cases;
+}
+
+std::string run_case(const Case& which, const Model& model, const Runner& runner) {
+  try {
+    for (size_t i = 0; exists(which.folder / ("test_data_set_" + std::to_string(i))); ++i) {
+      const fs::path set = which.folder / ("test_data_set_" + std::to_string(i));
+      const auto made = runner(model, read_feeds(model.graph, set));
+      const std::string text = check_outputs(model.graph, set, made);
+      if (!text.empty()) return text;
+    }
+  } catch (const std::exception& e) {
+    return e.what();
+  }
+  return "";
+}
+
+std::string difference(const Tensor& actual, const Tensor& expected) {
+  if (actual.type() != expected.type() || actual.dims() != expected.dims()) {
+    return "is " + shape_text(actual) + ", expected " + shape_text(expected);
+  }
+  if (!is_float(expected.type())) return actual == expected ? "" : "differs";
+  const auto a = actual.to_doubles(), b = expected.to_doubles();
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (close(a[i], b[i])) continue;
+    std::ostringstream text;
+    text << "element " << i << " of " << shape_text(expected) << " is " << a[i] << ", expected " << b[i];
+    return text.str();
+  }
+  return "";
+}
+
+std::map<std::string, std::string> read_denied(const fs::path& file) {
+  std::map<std::string, std::string> denied;
+  std::ifstream stream(file);
+  for (std::string line; std::getline(stream, line);) {
+    if (line.empty() || line[0] == '#') continue;
+    const size_t space = line.find(' ');
+    denied[line.substr(0, space)] = space == std::string::npos ? "" : line.substr(line.find_first_not_of(' ', space));
+  }
+  return denied;
+}
+
+}  // namespace espalier::testing

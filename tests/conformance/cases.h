@@ -1,0 +1,36 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "lib/graph/graph.h"
+
+namespace espalier::testing {
+
+/// One of ONNX's conformance cases: a folder with model.onnx and test_data_set_*/{input,output}_*.pb.
+struct Case {
+  std::string suite;  ///< node, pytorch-converted, pytorch-operator, simple
+  std::string name;   ///< test_relu
+  std::filesystem::path folder;
+};
+
+/// All cases below the data folder, by suite and name. Models without data (suite `real`) are left out.
+std::vector<Case> find_cases(const std::filesystem::path& data);
+
+/// What runs a case: outputs by name from feeds by name.
+using Runner = std::function<std::map<std::string, Tensor>(const Model&, const std::map<std::string, Tensor>&)>;
+
+/// Runs all data sets of a case. Returns an empty string, or what went wrong first.
+std::string run_case(const Case& which, const Model& model, const Runner& runner);
+
+/// Where two tensors differ as ONNX's backend tests measure it: |actual - expected| <= 1e-7 + 1e-3 * |expected| for floats,
+/// equality for all else. An empty string if they do not.
+std::string difference(const Tensor& actual, const Tensor& expected);
+
+/// Names and reasons of a list such as denied_opset17.txt: `name  reason` a line, # comments.
+std::map<std::string, std::string> read_denied(const std::filesystem::path& file);
+
+}  // namespace espalier::testing
