@@ -21,7 +21,8 @@ Tensor value_of(const Node& node) {
   }
   if (node.has("value_strings")) {
     auto values = node.require<std::vector<std::string>>("value_strings");
-    return Tensor::of_strings({static_cast<int64_t>(values.size())}, std::move(values));
+    const auto count = static_cast<int64_t>(values.size());
+    return Tensor::of_strings({count}, std::move(values));
   }
   return {};
 }

@@ -56,11 +56,10 @@ std::optional<SymbolicDims> reshaped(const SymbolicDims& in, SymbolicDims shape,
   if (open < shape.size() && !copied[open]) shape[open] = remaining_size(in, shape, open, copied);
   const auto from = to_known(in), to = to_known(shape);
   if (from && to && element_count(*from) != element_count(*to)) return std::nullopt;
-  if (from && inferred && !shape[open].known() && std::none_of(shape.begin(), shape.end(), [](const Dim& d) {
-        return d.unknown() && !d.known();
-      })) {
-    return std::nullopt;
-  }
+  const bool divides = !inferred || shape[open].known() || !from;
+  const auto known = [](const Dim& d) { return d.known(); };
+  const bool others_known = std::count_if(shape.begin(), shape.end(), known) + 1 == static_cast<int64_t>(shape.size());
+  if (!divides && others_known) return std::nullopt;
   return shape;
 }
 
