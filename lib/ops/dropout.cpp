@@ -1,6 +1,7 @@
 #include "lib/base/random.h"
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
+#include "lib/ops/lower.h"
 
 namespace espalier::ops {
 namespace {
@@ -60,6 +61,14 @@ void gradient(GradientContext& c) {
   c.set_grad(0, c.grad_output());
 }
 
+/// In inference the identity; the mask, if read, and dropping are left to the reference.
+bool lower(LowerContext& c) {
+  const bool may_drop = c.node().version >= 12 && c.has_input(2) && !(c.constant(2) && c.constant(2)->to_int64s()[0] == 0);
+  if (may_drop || c.has_output(1) || c.is_weight(0)) return false;
+  c.alias(0, 0, c.layout(0));
+  return true;
+}
+
 }  // namespace
 
 extern const Op dropout;
@@ -67,6 +76,7 @@ const Op dropout = {
     .name = "Dropout",
     .infer = infer,
     .evaluate = evaluate,
+    .lower = lower,
     .gradient = gradient,
     .cost = cost_elementwise,
     .deterministic = false,

@@ -4,6 +4,7 @@
 #include "lib/ops/evaluate.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
+#include "lib/ops/spread.h"
 
 namespace espalier::ops {
 namespace {
@@ -91,13 +92,19 @@ void expand_like(EvaluateContext& c) {
   c.set(0, expand(c.input(0), c.input(1).dims(), 1));
 }
 
+/// The shape that a reduction of `dims` leaves, reduced axes kept as 1.
+Dims kept_dims(const Node& node, const Dims& dims) {
+  const auto axes = node.get<std::vector<int64_t>>("axes", {});
+  Dims kept = dims;
+  if (axes.empty() && node.get<int64_t>("noop_with_empty_axes", 0) == 0) kept.assign(dims.size(), 1);
+  for (const int64_t axis : axes) kept[normalize_axis(axis, static_cast<int64_t>(dims.size()))] = 1;
+  return kept;
+}
+
 /// dy of a reduction, spread over the axes that it took away.
 void reduce_grad(EvaluateContext& c, bool mean) {
   const Dims& dims = c.input(0).dims();
-  auto axes = c.node().get<std::vector<int64_t>>("axes", {});
-  Dims kept = dims;
-  if (axes.empty() && c.node().get<int64_t>("noop_with_empty_axes", 0) == 0) kept.assign(dims.size(), 1);
-  for (const int64_t axis : axes) kept[normalize_axis(axis, static_cast<int64_t>(dims.size()))] = 1;
+  const Dims kept = kept_dims(c.node(), dims);
   const int64_t left = element_count(kept);
   if (c.input(1).size() != left) c.fail("gradient has " + to_string(c.input(1).dims()) + ", expected " + to_string(kept));
   const double divisor = mean && left ? static_cast<double>(element_count(dims) / left) : 1.0;
@@ -107,12 +114,45 @@ void reduce_grad(EvaluateContext& c, bool mean) {
 void reduce_sum_grad(EvaluateContext& c) { reduce_grad(c, false); }
 void reduce_mean_grad(EvaluateContext& c) { reduce_grad(c, true); }
 
-constexpr Op like_op(std::string_view name, void (*evaluate)(EvaluateContext&)) {
-  return {.name = name, .domain = kInternalDomain, .infer = infer_shape_of_second, .evaluate = evaluate, .shape_only_inputs = 0b10};
+bool lower_sum_to(LowerContext& c) {
+  const Dims dims = c.dims(0), like = c.dims(1);
+  if (like.size() > dims.size()) return false;
+  const size_t lead = dims.size() - like.size();
+  std::vector<bool> reduced(dims.size());
+  for (size_t i = 0; i < dims.size(); ++i) reduced[i] = i < lead || (like[i - lead] == 1 && dims[i] != 1);
+  return lower_sum(c, 0, reduced, 1);
 }
 
-constexpr Op reduce_op(std::string_view name, void (*evaluate)(EvaluateContext&)) {
-  return {.name = name, .domain = kInternalDomain, .infer = infer_shape_of_first, .evaluate = evaluate, .shape_only_inputs = 0b1};
+bool lower_expand_like(LowerContext& c) {
+  Dims dims = c.dims(0);
+  if (dims.size() > c.dims(1).size()) return false;
+  dims.insert(dims.begin(), c.dims(1).size() - dims.size(), 1);
+  return lower_spread(c, 1, 0, dims, 1);
+}
+
+template <bool kMean>
+bool lower_reduce_grad(LowerContext& c) {
+  const Dims full = c.dims(0), kept = kept_dims(c.node(), full);
+  const auto terms = static_cast<float>(element_count(full) / std::max<int64_t>(1, element_count(kept)));
+  return lower_spread(c, 0, 1, kept, kMean ? 1 / terms : 1);
+}
+
+constexpr Op like_op(std::string_view name, void (*evaluate)(EvaluateContext&), bool (*lower)(LowerContext&)) {
+  return {.name = name,
+          .domain = kInternalDomain,
+          .infer = infer_shape_of_second,
+          .evaluate = evaluate,
+          .lower = lower,
+          .shape_only_inputs = 0b10};
+}
+
+constexpr Op reduce_op(std::string_view name, void (*evaluate)(EvaluateContext&), bool (*lower)(LowerContext&)) {
+  return {.name = name,
+          .domain = kInternalDomain,
+          .infer = infer_shape_of_first,
+          .evaluate = evaluate,
+          .lower = lower,
+          .shape_only_inputs = 0b1};
 }
 
 }  // namespace
@@ -120,7 +160,7 @@ constexpr Op reduce_op(std::string_view name, void (*evaluate)(EvaluateContext&)
 extern const Op sum_to_op, reshape_like_op, expand_like_op, reduce_sum_grad_op, reduce_mean_grad_op;
 
 /// SumTo(dy, like): sums dy over the axes along which `like` is broadcast to it.
-const Op sum_to_op = like_op("SumTo", sum_to);
+const Op sum_to_op = like_op("SumTo", sum_to, lower_sum_to);
 /// ReshapeLike(x, like): the elements of x in the shape of `like`.
 const Op reshape_like_op = {
     .name = "ReshapeLike",
@@ -131,10 +171,10 @@ const Op reshape_like_op = {
     .is_view = true,
 };
 /// ExpandLike(x, like): x broadcast to the shape of `like`.
-const Op expand_like_op = like_op("ExpandLike", expand_like);
+const Op expand_like_op = like_op("ExpandLike", expand_like, lower_expand_like);
 /// ReduceSumGrad(x_like, dy) {axes, keepdims, noop_with_empty_axes}: dy spread over the reduced axes.
-const Op reduce_sum_grad_op = reduce_op("ReduceSumGrad", reduce_sum_grad);
+const Op reduce_sum_grad_op = reduce_op("ReduceSumGrad", reduce_sum_grad, lower_reduce_grad<false>);
 /// ReduceMeanGrad(x_like, dy) {axes, keepdims, noop_with_empty_axes}: the same, divided by the count.
-const Op reduce_mean_grad_op = reduce_op("ReduceMeanGrad", reduce_mean_grad);
+const Op reduce_mean_grad_op = reduce_op("ReduceMeanGrad", reduce_mean_grad, lower_reduce_grad<true>);
 
 }  // namespace espalier::ops

@@ -66,6 +66,18 @@ void gradient(GradientContext& c) {
   c.set_grad(1, sum_to_input(c, grad, 1));
 }
 
+/// With the usual constant exponents.
+std::optional<ElementOp> element(const InferContext& c) {
+  const Tensor* exponent = c.constant(1);
+  if (!exponent || exponent->size() != 1 || (c.has_rank(0) && exponent->rank() > c.rank(0)) || c.version() < 7) return std::nullopt;
+  const double value = exponent->to_doubles()[0];
+  if (value == 1) return ElementOp{ElementKind::copy};
+  if (value == 2) return ElementOp{ElementKind::square};
+  if (value == 0.5) return ElementOp{ElementKind::sqrt};
+  if (value == -1) return ElementOp{ElementKind::reciprocal};
+  return std::nullopt;
+}
+
 }  // namespace
 
 extern const Op pow;
@@ -73,6 +85,7 @@ const Op pow = {
     .name = "Pow",
     .infer = infer,
     .evaluate = evaluate,
+    .element = element,
     .gradient = gradient,
     .cost = cost_elementwise,
     .elementwise = true,

@@ -8,6 +8,7 @@
 #include "lib/ops/gradient.h"
 #include "lib/ops/integer.h"
 #include "lib/ops/matmul_loop.h"
+#include "lib/ops/spread.h"
 
 namespace espalier::ops {
 namespace {
@@ -294,6 +295,19 @@ void extremum_gradient(GradientContext& c) {
   c.set_grad(0, product(c, spread(c.grad_output()), c.add("Div", {hit, count})));
 }
 
+/// Sums and means; the mean of all positions of a channel keeps its layout.
+template <bool kMean>
+bool lower(LowerContext& c) {
+  bool unknown = false;
+  const auto axes = c.facts().integers_from("axes", 1, axes_input_since(c.node()), &unknown);
+  if (unknown) return false;
+  const Dims dims = c.dims(0);
+  const auto reduced = reduced_axes(c.node(), axes.value_or(std::vector<int64_t>()), static_cast<int64_t>(dims.size()));
+  int64_t terms = 1;
+  for (size_t i = 0; i < dims.size(); ++i) terms *= reduced[i] ? dims[i] : 1;
+  return lower_sum(c, 0, reduced, kMean ? 1.0f / static_cast<float>(terms) : 1.0f);
+}
+
 }  // namespace
 
 extern const Op reduce_l1;
@@ -346,6 +360,7 @@ const Op reduce_mean = {
     .name = "ReduceMean",
     .infer = infer,
     .evaluate = evaluate<MeanRule>,
+    .lower = lower<true>,
     .gradient = mean_gradient,
     .cost = cost,
 };
@@ -372,6 +387,7 @@ const Op reduce_sum = {
     .name = "ReduceSum",
     .infer = sum_infer,
     .evaluate = evaluate<SumRule>,
+    .lower = lower<false>,
     .gradient = sum_gradient,
     .cost = cost,
 };

@@ -1,0 +1,141 @@
+#include "lib/kernels/reduce.h"
+
+#include <algorithm>
+
+#include "lib/base/error.h"
+#include "lib/base/parallel.h"
+
+namespace espalier {
+namespace {
+
+/// Neighbouring axes of one fate are one axis; sizes of 1 are dropped.
+struct Axis {
+  int64_t size, stride;
+  bool reduced;
+};
+
+std::vector<Axis> merged(const Dims& dims, const std::vector<bool>& reduced) {
+  std::vector<Axis> axes;
+  int64_t stride = 1;
+  for (size_t i = dims.size(); i-- > 0;) {
+    if (dims[i] != 1) {
+      if (!axes.empty() && axes.back().reduced == reduced[i]) axes.back().size *= dims[i];
+      else axes.push_back({dims[i], stride, reduced[i]});
+    }
+    stride *= dims[i];
+  }
+  return axes;  // innermost first
+}
+
+/// Offset of position `index` in the row-major grid of some axes, innermost first.
+int64_t offset_of(const std::vector<Axis>& axes, int64_t index) {
+  int64_t offset = 0;
+  for (const Axis& axis : axes) {
+    offset += index % axis.size * axis.stride;
+    index /= axis.size;
+  }
+  return offset;
+}
+
+int64_t count_of(const std::vector<Axis>& axes) {
+  int64_t count = 1;
+  for (const Axis& axis : axes) count *= axis.size;
+  return count;
+}
+
+class ReduceSum : public Kernel {
+ public:
+  ReduceSum(const Dims& dims, const std::vector<bool>& reduced, float scale) : scale_(scale) {
+    auto axes = merged(dims, reduced);
+    if (!axes.empty()) {
+      (axes[0].reduced ? run_ : lanes_) = axes[0].size;
+      axes.erase(axes.begin());
+    }
+    for (const Axis& axis : axes) (axis.reduced ? gone_ : kept_).push_back(axis);
+  }
+
+  void bind(std::span<void* const> args) override {
+    x_ = static_cast<const float*>(args[0]);
+    y_ = static_cast<float*>(args[1]);
+  }
+
+  void run() override {
+    const int64_t terms = count_of(gone_);
+    parallel_for(count_of(kept_), 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const float* from = x_ + offset_of(kept_, i);
+        for (int64_t lane = 0; lane < lanes_; lane += kLanes) sum(from, i * lanes_, lane, terms);
+      }
+    });
+  }
+
+ private:
+  static constexpr int64_t kLanes = 64;
+
+  /// Up to kLanes neighbouring results.
+  void sum(const float* from, int64_t to, int64_t lane, int64_t terms) {
+    const int64_t width = std::min(kLanes, lanes_ - lane);
+    double sums[kLanes] = {};
+    for (int64_t t = 0; t < terms; ++t) {
+      const float* at = from + offset_of(gone_, t) + lane;
+      for (int64_t r = 0; r < run_; ++r) {
+        for (int64_t l = 0; l < width; ++l) sums[l] += at[r * lanes_ + l];
+      }
+    }
+    for (int64_t l = 0; l < width; ++l) y_[to + lane + l] = static_cast<float>(sums[l] * scale_);
+  }
+
+  std::vector<Axis> kept_, gone_;
+  int64_t lanes_ = 1;  // neighbours that are kept
+  int64_t run_ = 1;    // neighbours that are summed (one of the two is 1)
+  float scale_;
+  const float* x_ = nullptr;
+  float* y_ = nullptr;
+};
+
+class ReducePositions : public Kernel {
+ public:
+  ReducePositions(const Layout::Channels& channels, float scale) : c_(channels), scale_(scale) {}
+
+  void bind(std::span<void* const> args) override {
+    x_ = static_cast<const float*>(args[0]);
+    y_ = static_cast<float*>(args[1]);
+  }
+
+  void run() override {
+    constexpr int64_t kLanes = 16;
+    parallel_for(c_.batch * c_.blocks, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        for (int64_t lane = 0; lane < c_.block; lane += kLanes) {
+          const int64_t width = std::min(kLanes, c_.block - lane);
+          const float* from = x_ + row * c_.inner * c_.block + lane;
+          double sums[kLanes] = {};
+          for (int64_t i = 0; i < c_.inner; ++i) {
+            for (int64_t l = 0; l < width; ++l) sums[l] += from[i * c_.block + l];
+          }
+          for (int64_t l = 0; l < width; ++l) y_[row * c_.block + lane + l] = static_cast<float>(sums[l] * scale_);
+        }
+      }
+    });
+  }
+
+ private:
+  Layout::Channels c_;
+  float scale_;
+  const float* x_ = nullptr;
+  float* y_ = nullptr;
+};
+
+}  // namespace
+
+std::unique_ptr<Kernel> reduce_sum(const Dims& dims, const std::vector<bool>& reduced, float scale) {
+  return std::make_unique<ReduceSum>(dims, reduced, scale);
+}
+
+std::unique_ptr<Kernel> reduce_positions(const Layout& layout, float scale) {
+  const auto channels = layout.channels();
+  check(channels.has_value(), "a layout with channels");
+  return std::make_unique<ReducePositions>(*channels, scale);
+}
+
+}  // namespace espalier
