@@ -5,6 +5,7 @@
 
 #include "lib/ops/cost.h"
 #include "lib/ops/elementwise.h"
+#include "lib/ops/gradient.h"
 #include "lib/ops/narrow_types.h"
 
 namespace espalier::ops {
@@ -127,6 +128,13 @@ Tensor cast(const EvaluateContext& c, const Tensor& x, DataType type) {
 void cast_evaluate(EvaluateContext& c) { c.set(0, cast(c, c.input(0), target(c.node()))); }
 void cast_like_evaluate(EvaluateContext& c) { c.set(0, cast(c, c.input(0), c.input(1).type())); }
 
+/// Between floats; through others no gradient flows.
+void gradient(GradientContext& c) {
+  const DataType from = c.type(c.input(0)).elem_type;
+  if (from == DataType::undefined) c.fail("cannot be differentiated: the type of its input is not known");
+  c.set_grad(0, c.add("Cast", {c.grad_output()}, {{"to", static_cast<int64_t>(from), {}}}));
+}
+
 }  // namespace
 
 extern const Op cast_op;
@@ -134,6 +142,7 @@ const Op cast_op = {
     .name = "Cast",
     .infer = infer,
     .evaluate = cast_evaluate,
+    .gradient = gradient,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -143,6 +152,7 @@ const Op cast_like = {
     .name = "CastLike",
     .infer = infer,
     .evaluate = cast_like_evaluate,
+    .gradient = gradient,
     .cost = cost_elementwise,
     .shape_only_inputs = 2,
     .elementwise = true,
