@@ -50,6 +50,7 @@ class Check {
   }
 
   std::string run() {
+    if (wanted_.empty()) return "no gradient is asked for";
     const TrainingGraph training = differentiate(forward_, loss_, wanted_);
     verify(training.graph);
     if (training.gradients.size() != wanted_.size()) return "a gradient is missing";
