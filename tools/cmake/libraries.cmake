@@ -19,6 +19,11 @@ espalier_found(fmt "${fmt_VERSION}")
 find_package(Protobuf REQUIRED)
 espalier_found(protobuf "${Protobuf_VERSION}")
 find_package(ONNX REQUIRED CONFIG)
+if(TARGET ONNX::onnx)  # 1.17; the name was onnx in 1.12
+  set(ESPALIER_ONNX ONNX::onnx ONNX::onnx_proto)
+else()
+  set(ESPALIER_ONNX onnx onnx_proto)
+endif()
 espalier_found(onnx "${ONNX_VERSION}")
 
 find_package(dnnl REQUIRED CONFIG)
