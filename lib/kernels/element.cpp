@@ -11,7 +11,7 @@ namespace espalier {
 namespace {
 
 constexpr int64_t kChunk = 1024;  // floats of a register: a chain stays in the first-level cache
-constexpr int kMaxRegisters = 12;
+constexpr int kMaxRegisters = 16;
 
 constexpr std::array<std::string_view, 29> kNames = {
     "copy", "relu", "leaky_relu", "clip", "sigmoid", "tanh", "hard_sigmoid", "hard_swish", "neg", "sqrt",

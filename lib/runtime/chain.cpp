@@ -36,6 +36,7 @@ class ChainLowering {
 
   void run() {
     choose_layout();
+    reuse_registers();
     std::vector<ElementOperand> operands;
     std::vector<int> args;
     int over = -1;
@@ -65,16 +66,42 @@ class ChainLowering {
       const ElementOp op = element(id);
       const auto inputs = element_operands(c_.graph(), id, op);
       int at = registers.at(inputs[0]);
-      if (operand_count(op.kind) == 1) {
-        steps_.push_back({op, at, at, next});
-      } else if (inputs.size() == 1) {
-        steps_.push_back({{ElementKind::copy}, at, at, next});
+      if (operand_count(op.kind) == 1 || inputs.size() == 1) {
+        steps_.push_back({operand_count(op.kind) == 1 ? op : ElementOp{ElementKind::copy}, at, at, next});
+        at = next++;
+      } else {
+        for (size_t i = 1; i < inputs.size(); ++i) {  // sums of many: one after the other
+          steps_.push_back({op, at, registers.at(inputs[i]), next});
+          at = next++;
+        }
       }
-      for (size_t i = 1; i < inputs.size(); ++i) {  // sums of many: one after the other, in one register
-        steps_.push_back({op, at, registers.at(inputs[i]), next});
-        at = next;
+      registers[c_.graph().node(id).outputs[0]] = at;
+    }
+  }
+
+  /// A register is free again after its last use, so that a long chain fits; operands keep theirs.
+  void reuse_registers() {
+    std::map<int, size_t> last_use;
+    for (size_t i = 0; i < steps_.size(); ++i) last_use[steps_[i].a] = last_use[steps_[i].b] = i;
+    std::map<int, int> now;
+    std::vector<int> free;
+    const int first = static_cast<int>(operands_.size());
+    int top = first;
+    for (size_t i = 0; i < steps_.size(); ++i) {
+      ElementStep& step = steps_[i];
+      const int a = step.a, b = step.b, target = step.target;
+      step.a = a < first ? a : now.at(a);
+      step.b = b < first ? b : now.at(b);
+      for (const int used : {a, b}) {
+        if (used >= first && last_use.at(used) == i && now.contains(used)) {
+          free.push_back(now.at(used));
+          now.erase(used);
+        }
       }
-      registers[c_.graph().node(id).outputs[0]] = next++;
+      // The last step alone writes the result, whose memory may be that of an operand that is read until then.
+      if (free.empty() || i + 1 == steps_.size()) free.push_back(top++);
+      now[target] = step.target = free.back();
+      free.pop_back();
     }
   }
 
