@@ -1,0 +1,69 @@
+#include "lib/train/batch_graph.h"
+
+#include <algorithm>
+
+#include "lib/analysis/rebatch.h"
+#include "lib/base/error.h"
+
+namespace espalier {
+
+std::vector<InputSlot> input_slots(const Graph& graph) {
+  std::vector<InputSlot> slots;
+  for (const ValueId v : graph.inputs) {
+    if (graph.initializer(v)) continue;
+    const Value& value = graph.value(v);
+    if (!value.type.is_tensor() || !value.type.has_rank() || value.type.rank() == 0) {
+      throw Error(ErrorKind::bad_data, "input '" + value.name + "' is " + value.type.str() +
+                                           ", expected a tensor of known rank with an axis of samples");
+    }
+    InputSlot slot{value.name, value.type.elem_type, {}};
+    for (size_t i = 1; i < value.type.dims->size(); ++i) {
+      const Dim& size = (*value.type.dims)[i];
+      slot.dims.push_back(size.known() ? size.value() : -1);
+    }
+    slots.push_back(std::move(slot));
+  }
+  if (slots.empty()) throw Error(ErrorKind::bad_data, "the model has no inputs");
+  return slots;
+}
+
+Graph at_any_batch(const Graph& graph, int64_t batch) {
+  const bool fixed = std::any_of(graph.inputs.begin(), graph.inputs.end(), [&](ValueId v) {
+    return !graph.initializer(v) && (*graph.value(v).type.dims)[0].known();
+  });
+  return fixed ? rebatch(graph, batch) : graph;
+}
+
+ValueId find_output(const Graph& graph, const std::string& name) {
+  std::string names;
+  for (const ValueId v : graph.outputs) {
+    if (name.empty() || graph.value(v).name == name) return v;
+    names += (names.empty() ? "" : ", ") + graph.value(v).name;
+  }
+  throw Error(ErrorKind::usage, "the model has no output '" + name + "'").hint(names.empty() ? "it has none" : "it has " + names);
+}
+
+BatchPlans::BatchPlans(Graph graph, ParameterStore& store, std::map<std::string, Dims> sample_dims, CompileOptions options)
+    : graph_(std::move(graph)), store_(store), sample_dims_(std::move(sample_dims)), options_(std::move(options)) {}
+
+Plan& BatchPlans::plan(int64_t batch) {
+  auto& plan = plans_[batch];
+  if (plan) return *plan;
+  CompileOptions options = options_;
+  for (const ValueId v : graph_.inputs) {
+    if (graph_.initializer(v)) continue;
+    const Value& value = graph_.value(v);
+    Dims dims = {batch};
+    const auto given = sample_dims_.find(value.name);
+    if (given != sample_dims_.end()) {
+      dims.insert(dims.end(), given->second.begin(), given->second.end());
+    } else {
+      for (size_t i = 1; i < value.type.dims->size(); ++i) dims.push_back((*value.type.dims)[i].value());
+    }
+    options.input_shapes[value.name] = dims;
+  }
+  plan = std::make_unique<Plan>(graph_, store_, options);
+  return *plan;
+}
+
+}  // namespace espalier
