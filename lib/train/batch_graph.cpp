@@ -1,8 +1,8 @@
 #include "lib/train/batch_graph.h"
 
 #include <algorithm>
+#include <span>
 
-#include "lib/analysis/rebatch.h"
 #include "lib/base/error.h"
 
 namespace espalier {
@@ -31,7 +31,8 @@ Graph at_any_batch(const Graph& graph, int64_t batch) {
   const bool fixed = std::any_of(graph.inputs.begin(), graph.inputs.end(), [&](ValueId v) {
     return !graph.initializer(v) && (*graph.value(v).type.dims)[0].known();
   });
-  return fixed ? rebatch(graph, batch) : graph;
+  if (fixed) throw Error(ErrorKind::bad_data, "the model's batch is fixed, expected an open one to run " + std::to_string(batch) + " samples");
+  return graph;
 }
 
 ValueId find_output(const Graph& graph, const std::string& name) {
@@ -58,7 +59,9 @@ Plan& BatchPlans::plan(int64_t batch) {
     if (given != sample_dims_.end()) {
       dims.insert(dims.end(), given->second.begin(), given->second.end());
     } else {
-      for (size_t i = 1; i < value.type.dims->size(); ++i) dims.push_back((*value.type.dims)[i].value());
+      const auto sizes = std::span(*value.type.dims).subspan(1);
+      if (!std::all_of(sizes.begin(), sizes.end(), [](const Dim& size) { return size.known(); })) continue;  // symbols of other inputs
+      for (const Dim& size : sizes) dims.push_back(size.value());
     }
     options.input_shapes[value.name] = dims;
   }
