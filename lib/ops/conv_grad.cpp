@@ -5,7 +5,7 @@
 #include "lib/ops/evaluate.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
-#include "lib/ops/taps.h"
+#include "lib/ops/window.h"
 
 namespace espalier::ops {
 namespace {
@@ -13,16 +13,26 @@ namespace {
 /// The sizes of a convolution x [N, C, in...], W [M, C/group, kernel...] -> dy [N, M, out...].
 struct Conv {
   int64_t n, m, c, group, in, out, kernel;
-  std::vector<Tap> taps;
+  std::vector<TapRuns> taps;
   int64_t c_per_group() const { return c / group; }
   int64_t m_per_group() const { return m / group; }
+
+  /// visit(kernel position, output position, input position) for each product of one pair of planes.
+  template <class Visit>
+  void for_each_product(Visit&& visit) const {
+    for (int64_t k = 0; k < kernel; ++k) {
+      for (const TapRuns::Run& run : taps[k].runs) {
+        for (int64_t i = 0; i < run.length; ++i) visit(k, run.out + i, run.in + i * taps[k].step);
+      }
+    }
+  }
 };
 
 Conv conv_of(const EvaluateContext& context, const Dims& x, const Dims& w, const Dims& dy) {
   const Dims in(x.begin() + 2, x.end()), kernel(w.begin() + 2, w.end()), out(dy.begin() + 2, dy.end());
-  const int64_t group = context.node().get<int64_t>("group", 1);
-  return {x[0], w[0], x[1], group, element_count(in), element_count(out), element_count(kernel),
-          taps(window_geometry(context.node(), in, kernel, out))};
+  const Window window = resolve(read_window(context.node(), in.size(), kernel), in);
+  return {x[0], w[0], x[1], context.node().get<int64_t>("group", 1), element_count(in), element_count(out),
+          element_count(kernel), tap_runs(window, in, out)};
 }
 
 void check_ranks(InferContext& c, size_t a, size_t b) {
@@ -62,7 +72,7 @@ void evaluate_input(EvaluateContext& context) {
       for (int64_t m = g * c.m_per_group(); m < (g + 1) * c.m_per_group(); ++m) {
         const double* row = from + (n * c.m + m) * c.out;
         const double* kernel = weight + (m * c.c_per_group() + channel % c.c_per_group()) * c.kernel;
-        for (const Tap& t : c.taps) to[i * c.in + t.in] += kernel[t.kernel] * row[t.out];
+        c.for_each_product([&](int64_t k, int64_t o, int64_t j) { to[i * c.in + j] += kernel[k] * row[o]; });
       }
     }
   });
@@ -94,7 +104,7 @@ void evaluate_weight(EvaluateContext& context) {
       for (int64_t n = 0; n < c.n; ++n) {
         const double* row = from + (n * c.m + m) * c.out;
         const double* plane = in + (n * c.c + channel) * c.in;
-        for (const Tap& t : c.taps) to[i * c.kernel + t.kernel] += plane[t.in] * row[t.out];
+        c.for_each_product([&](int64_t k, int64_t o, int64_t j) { to[i * c.kernel + k] += plane[j] * row[o]; });
       }
     }
   });

@@ -54,4 +54,27 @@ Pool::Pool(const EvaluateContext& c)
   taps = tap_runs(window, in, out);
 }
 
+std::vector<double> average_divisors(const Pool& pool, bool count_include_pad) {
+  std::vector<double> counts(static_cast<size_t>(pool.out_size), count_include_pad ? 1.0 : 0.0);
+  if (!count_include_pad) {
+    for (const TapRuns& tap : pool.taps) {
+      for (const TapRuns::Run& run : tap.runs) {
+        for (int64_t i = 0; i < run.length; ++i) counts[run.out + i] += 1;
+      }
+    }
+    return counts;
+  }
+  const Window& w = pool.window;
+  const Dims strides = row_major_strides(pool.out);
+  for (int64_t position = 0; position < pool.out_size; ++position) {
+    for (size_t axis = 0; axis < pool.out.size(); ++axis) {
+      const int64_t first = position / strides[axis] % pool.out[axis] * w.strides[axis];
+      const int64_t limit = w.pads_begin[axis] + pool.in[axis] + w.pads_end[axis];
+      const int64_t fitting = (limit - first + w.dilations[axis] - 1) / w.dilations[axis];
+      counts[position] *= static_cast<double>(std::min(w.kernel[axis], fitting));
+    }
+  }
+  return counts;
+}
+
 }  // namespace espalier

@@ -7,7 +7,6 @@
 #include "lib/ops/op.h"
 #include "lib/ops/conv_problem.h"
 #include "lib/ops/pool.h"
-#include "lib/ops/taps.h"
 
 namespace espalier::ops {
 namespace {
@@ -26,64 +25,54 @@ void infer_average(InferContext& c) {
 
 Dims spatial(const Tensor& t) { return {t.dims().begin() + 2, t.dims().end()}; }
 
-WindowGeometry pool_window(const EvaluateContext& c, const Tensor& x, const Tensor& dy) {
-  return window_geometry(c.node(), spatial(x), c.node().require<std::vector<int64_t>>("kernel_shape"), spatial(dy));
-}
-
-/// dx += dy at the first maximum of each window of one plane.
-void add_at_maxima(const std::vector<Tap>& taps, const double* x, const double* dy, double* dx) {
-  for (size_t i = 0; i < taps.size();) {
-    size_t best = i, next = i + 1;
-    for (; next < taps.size() && taps[next].out == taps[i].out; ++next) {
-      const double value = x[taps[next].in];
-      if (value > x[taps[best].in] || (std::isnan(value) && !std::isnan(x[taps[best].in]))) best = next;
+/// dx += dy at the first maximum of each window of one plane; a NaN wins.
+void add_at_maxima(const Pool& pool, const double* x, const double* dy, double* dx) {
+  std::vector<int64_t> best(static_cast<size_t>(pool.out_size), -1);
+  for (const TapRuns& tap : pool.taps) {
+    for (const TapRuns::Run& run : tap.runs) {
+      for (int64_t i = 0; i < run.length; ++i) {
+        const int64_t at = run.in + i * tap.step;
+        int64_t& winner = best[run.out + i];
+        if (winner < 0 || x[at] > x[winner] || (std::isnan(x[at]) && !std::isnan(x[winner]))) winner = at;
+      }
     }
-    dx[taps[best].in] += dy[taps[best].out];
-    i = next;
+  }
+  for (int64_t o = 0; o < pool.out_size; ++o) {
+    if (best[o] >= 0) dx[best[o]] += dy[o];
   }
 }
 
 void evaluate_max(EvaluateContext& c) {
+  const Pool pool(c);
   const Tensor x = c.input(0).cast(DataType::float64), dy = c.input(2).cast(DataType::float64);
-  const auto window = taps(pool_window(c, x, dy));
   Tensor dx(DataType::float64, x.dims());
-  const int64_t planes = x.dims()[0] * x.dims()[1];
-  const int64_t in = element_count(spatial(x)), out = element_count(spatial(dy));
   const double* from = x.data<double>().data();
   const double* grad = dy.data<double>().data();
   double* to = dx.mutable_data<double>().data();
-  parallel_for(planes, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) add_at_maxima(window, from + i * in, grad + i * out, to + i * in);
+  parallel_for(pool.planes, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      add_at_maxima(pool, from + i * pool.in_size, grad + i * pool.out_size, to + i * pool.in_size);
+    }
   });
   c.set(0, dx.cast(c.input(0).type()));
 }
 
-/// Positions that each window of AveragePool divides by.
-std::vector<double> window_sizes(const WindowGeometry& w, const std::vector<Tap>& taps, bool count_pads) {
-  const int64_t out = element_count(w.out);
-  std::vector<double> sizes(out, 0);
-  for (const Tap& t : taps) sizes[t.out] += 1;
-  if (!count_pads) return sizes;
-  WindowGeometry padded = w;  // as if the padding were input; what ceil_mode adds beyond it does not count
-  for (size_t i = 0; i < w.in.size(); ++i) padded.in[i] += w.begin[i] + w.end[i];
-  padded.begin.assign(w.in.size(), 0);
-  sizes.assign(out, 0);
-  for (const Tap& t : espalier::taps(padded)) sizes[t.out] += 1;
-  return sizes;
-}
-
 void evaluate_average(EvaluateContext& c) {
+  const Pool pool(c);
   const Tensor dy = c.input(1).cast(DataType::float64);
   Tensor dx(DataType::float64, c.input(0).dims());
-  const WindowGeometry w = pool_window(c, dx, dy);
-  const auto window = taps(w);
-  const auto sizes = window_sizes(w, window, c.node().get<int64_t>("count_include_pad", 0) != 0);
-  const int64_t in = element_count(w.in), out = element_count(w.out);
+  const auto divisors = average_divisors(pool, c.node().get<int64_t>("count_include_pad", 0) != 0);
   const double* grad = dy.data<double>().data();
   double* to = dx.mutable_data<double>().data();
-  parallel_for(dx.dims()[0] * dx.dims()[1], 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      for (const Tap& t : window) to[i * in + t.in] += grad[i * out + t.out] / sizes[t.out];
+  parallel_for(pool.planes, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t plane = begin; plane < end; ++plane) {
+      for (const TapRuns& tap : pool.taps) {
+        for (const TapRuns::Run& run : tap.runs) {
+          for (int64_t i = 0; i < run.length; ++i) {
+            to[plane * pool.in_size + run.in + i * tap.step] += grad[plane * pool.out_size + run.out + i] / divisors[run.out + i];
+          }
+        }
+      }
     }
   });
   c.set(0, dx.cast(c.input(1).type()));
