@@ -1,0 +1,159 @@
+#include <algorithm>
+
+#include "lib/ops/unit_rules.h"
+#include "lib/tensor/take.h"
+
+namespace espalier {
+namespace {
+
+/// Sizes of a convolution's channels: C in, O out, per group.
+struct Channels {
+  bool transposed;
+  int64_t group, in, out, in_each, out_each;
+  bool depthwise() const { return group > 1 && in_each == 1; }
+};
+
+std::optional<Channels> channels_of(const UnitNode& c) {
+  const ValueId x = c.input(0), w = c.input(1);
+  if (!c.active(x) || !c.constant(w) || c.active(c.input(2))) return std::nullopt;
+  Channels result{c.op() == "ConvTranspose", c.node().get<int64_t>("group", 1), c.dim(x, 1), 0, 0, 0};
+  result.out = result.transposed ? c.dim(w, 1) * result.group : c.dim(w, 0);
+  result.in_each = result.in / result.group;
+  result.out_each = result.out / result.group;
+  if (result.transposed && result.group > 1 && !result.depthwise()) return std::nullopt;
+  return result;
+}
+
+/// Weight of a grouped Conv: each output reads what is left of its own group.
+Tensor cut_grouped(const Tensor& w, const Channels& n, const std::vector<int64_t>& in, const std::vector<int64_t>& out) {
+  const auto in_each = static_cast<int64_t>(in.size()) / n.group, out_each = static_cast<int64_t>(out.size()) / n.group;
+  Dims dims = w.dims();
+  dims[0] = static_cast<int64_t>(out.size());
+  dims[1] = in_each;
+  int64_t kernel = 1;
+  for (size_t i = 2; i < dims.size(); ++i) kernel *= dims[i];
+  std::vector<int64_t> blocks;
+  for (size_t o = 0; o < out.size(); ++o) {
+    const int64_t group = static_cast<int64_t>(o) / out_each;
+    for (int64_t i = 0; i < in_each; ++i) {
+      blocks.push_back(out[o] * n.in_each + in[static_cast<size_t>(group * in_each + i)] % n.in_each);
+    }
+  }
+  return take_blocks(w, dims, kernel, blocks);
+}
+
+/// Order of the outputs of a depthwise convolution: a channel and its multiples go together.
+std::vector<int64_t> multiples(const std::vector<int64_t>& in, int64_t each) {
+  std::vector<int64_t> out;
+  for (const int64_t i : in) {
+    for (int64_t k = 0; k < each; ++k) out.push_back(i * each + k);
+  }
+  return out;
+}
+
+Bundle channel_bundle(const std::vector<int64_t>& order) {
+  return Bundle::along(1, IndexArray({static_cast<int64_t>(order.size())}, {order.begin(), order.end()}));
+}
+
+/// Inputs of a grouped Conv grouped as the weights are: within a group the order is free.
+std::vector<int64_t> grouped_order(CutContext& c, const Channels& n, const std::vector<int64_t>& order) {
+  std::vector<int64_t> sorted = order;
+  std::sort(sorted.begin(), sorted.end());
+  for (size_t i = 0; i < order.size(); ++i) {
+    if (order[i] / n.in_each == sorted[i] / n.in_each) continue;
+    c.set_input(0, c.reorder(c.input(0), c.current(0), channel_bundle(order), channel_bundle(sorted), "Conv groups"));
+    return sorted;
+  }
+  return order;
+}
+
+}  // namespace
+
+void units::conv(UnitContext& c) {
+  const auto n = channels_of(c);
+  if (!n) return c.opaque();
+  const auto in = c.channel_ids(c.input(0));
+  IndexArray out;
+  if (n->group == 1) {
+    if (in) c.weight_sink(1, n->transposed ? 0 : 1, *in);
+    out = c.born({n->out});
+  } else if (n->depthwise()) {
+    if (!in) return;
+    std::vector<int32_t> repeated;
+    for (const int64_t i : multiples(to_order(*in), 1)) repeated.insert(repeated.end(), static_cast<size_t>(n->out_each), static_cast<int32_t>(i));
+    out = IndexArray({n->out}, std::move(repeated));
+  } else {
+    if (in) {
+      c.constrain(in->reshaped({n->group, n->in_each}), "groups in of " + c.node().where());
+      c.weight_sink(1, 1, *in, n->group);
+    }
+    out = c.born({n->out});
+    if (n->out_each == 1) c.freeze(out, "one output channel per group");
+    else c.constrain(out.reshaped({n->group, n->out_each}), "groups out of " + c.node().where());
+  }
+  c.set(c.output(), {Bundle::along(1, out)});
+}
+
+void cuts::conv(CutContext& c) {
+  const auto n = channels_of(c);
+  if (!n) return c.opaque();
+  const ValueId x = c.input(0), w = c.input(1), bias = c.input(2);
+  std::vector<int64_t> in = c.order(x, 1);
+  const std::vector<Bundle> wanted = c.canonical(c.output());
+  std::vector<int64_t> out = wanted.empty() ? whole_order(n->out) : to_order(wanted[0].ids);
+  Tensor weight = c.tensor(w);
+  if (n->group == 1) {
+    weight = take(take(weight, n->transposed ? 1 : 0, out), n->transposed ? 0 : 1, in);
+  } else if (n->depthwise()) {
+    out = multiples(in, n->out_each);
+    weight = take(weight, 0, n->transposed ? in : out);
+    if (static_cast<int64_t>(in.size()) != n->group) c.set_attribute("group", static_cast<int64_t>(in.size()));
+  } else {
+    in = grouped_order(c, *n, in);
+    weight = cut_grouped(weight, *n, in, out);
+  }
+  c.set_input(1, c.cut_constant(w, std::move(weight)));
+  if (bias != kNone) c.set_input(2, c.cut_constant(bias, take(c.tensor(bias), 0, out)));
+  c.record(c.output(), {channel_bundle(out)});
+}
+
+namespace {
+
+bool plain_gemm(const UnitNode& c) {
+  return c.active(c.input(0)) && c.constant(c.input(1)) && c.node().get<int64_t>("transA", 0) == 0 && !c.active(c.input(2));
+}
+
+}  // namespace
+
+void units::gemm(UnitContext& c) {
+  if (!plain_gemm(c)) return c.opaque();
+  const ValueId x = c.input(0), w = c.input(1);
+  const bool transposed = c.node().get<int64_t>("transB", 0) != 0;
+  const auto in = c.axis_ids(x, 1, {0});
+  if (in) c.weight_sink(1, transposed ? 1 : 0, *in);
+  std::vector<Bundle> result;
+  for (const Bundle& b : c.bundles(x)) {
+    if (b.ragged != 1) result.push_back(b);
+  }
+  result.push_back(Bundle::along(1, c.born({c.dim(w, transposed ? 0 : 1)})));
+  c.set(c.output(), std::move(result));
+}
+
+void cuts::gemm(CutContext& c) {
+  if (!plain_gemm(c)) return c.opaque();
+  const ValueId x = c.input(0), w = c.input(1), bias = c.input(2), y = c.output();
+  const bool transposed = c.node().get<int64_t>("transB", 0) != 0;
+  std::vector<Bundle> out = c.canonical(y);
+  std::erase_if(out, [](const Bundle& k) { return k.ragged != 1; });
+  const std::vector<int64_t> in = c.order(x, 1), order = out.empty() ? whole_order(c.dim(y, 1)) : to_order(out[0].ids);
+  c.set_input(1, c.cut_constant(w, take(take(c.tensor(w), transposed ? 0 : 1, order), transposed ? 1 : 0, in)));
+  if (bias != kNone) c.set_input(2, c.cut_constant(bias, c.follow(c.tensor(bias), out, 2 - c.rank(bias))));
+  std::vector<Bundle> left;
+  for (const Bundle& k : c.kept(x)) {
+    if (k.ragged != 1) left.push_back(k);
+  }
+  left.insert(left.end(), out.begin(), out.end());
+  c.record(y, std::move(left));
+}
+
+}  // namespace espalier
