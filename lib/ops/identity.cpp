@@ -2,6 +2,7 @@
 #include "lib/ops/gradient.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -18,6 +19,6 @@ void gradient(GradientContext& c) { c.set_grad(0, c.grad_output()); }
 }  // namespace
 
 extern const Op identity;
-const Op identity = {.name = "Identity", .infer = infer, .evaluate = evaluate, .gradient = gradient, .is_view = true};
+const Op identity = {.name = "Identity", .infer = infer, .evaluate = evaluate, .gradient = gradient, .units = units::same, .cut = cuts::same, .is_view = true};
 
 }  // namespace espalier::ops

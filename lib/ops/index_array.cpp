@@ -163,4 +163,16 @@ IndexArray concatenate(const std::vector<IndexArray>& parts, int axis) {
   return {std::move(dims), std::move(out)};
 }
 
+void for_each_position(const Dims& dims, const std::function<void(const Dims&)>& body) {
+  Dims at(dims.size(), 0);
+  const int64_t count = element_count(dims);
+  for (int64_t i = 0; i < count; ++i) {
+    body(at);
+    for (size_t axis = dims.size(); axis-- > 0;) {
+      if (++at[axis] < dims[axis]) break;
+      at[axis] = 0;
+    }
+  }
+}
+
 }  // namespace espalier

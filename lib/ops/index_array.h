@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -56,17 +57,6 @@ class IndexArray {
 IndexArray concatenate(const std::vector<IndexArray>& parts, int axis);
 
 /// Visits all positions of `dims` in row-major order: body(position of each axis).
-template <class Body>
-void for_each_position(const Dims& dims, Body&& body) {
-  Dims at(dims.size(), 0);
-  const int64_t count = element_count(dims);
-  for (int64_t i = 0; i < count; ++i) {
-    body(static_cast<const Dims&>(at));
-    for (size_t axis = dims.size(); axis-- > 0;) {
-      if (++at[axis] < dims[axis]) break;
-      at[axis] = 0;
-    }
-  }
-}
+void for_each_position(const Dims& dims, const std::function<void(const Dims&)>& body);
 
 }  // namespace espalier

@@ -16,7 +16,7 @@ class EvaluateContext;  // evaluate.h
 class LowerContext;     // lower.h
 class GradientContext;  // gradient.h
 class UnitContext;      // units.h
-class CutContext;       // units.h
+class CutContext;       // cut.h
 
 /// What running a node once costs.
 struct Cost {

@@ -35,6 +35,9 @@ std::vector<int> widened_axes(const UnitNode& c) {
   return result;
 }
 
+/// Before opset 7 an operand was aligned by `axis`.
+bool aligned_by_attribute(const UnitNode& c) { return c.node().version < 7 && c.node().has("axis"); }
+
 bool constant_parameters(const UnitNode& c) {
   for (size_t i = 1; i < c.input_count(); ++i) {
     if (c.active(c.input(i))) return false;
@@ -53,6 +56,7 @@ void cuts::same(CutContext& c) {
 }
 
 void units::elementwise(UnitContext& c) {
+  if (aligned_by_attribute(c)) return c.opaque();
   const ValueId out = c.output();
   c.join(out, active_inputs(c));
   std::vector<Bundle> bundles = c.bundles(out);
@@ -61,6 +65,7 @@ void units::elementwise(UnitContext& c) {
 }
 
 void cuts::elementwise(CutContext& c) {
+  if (aligned_by_attribute(c)) return c.opaque();
   const ValueId out = c.output();
   std::vector<Bundle> left = c.join(out, all_inputs(c));
   const std::vector<int> born = widened_axes(c);

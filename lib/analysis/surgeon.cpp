@@ -1,0 +1,153 @@
+#include "lib/analysis/surgeon.h"
+
+#include <algorithm>
+#include <set>
+
+namespace espalier {
+namespace {
+
+class Surgeon {
+ public:
+  Surgeon(const UnitTable& table, const std::vector<bool>& keep) : table_(table), original_(*table.graph) {
+    state_.graph = original_;
+    state_.table = &table;
+    state_.keep = &keep;
+    state_.kept.resize(original_.value_count());
+    mark_sizes();
+  }
+
+  Cut run() {
+    const std::vector<NodeId> nodes = visited_nodes(table_);
+    for (size_t i = 0; i < nodes.size(); ++i) visit(nodes[i], next_of(nodes[i]));
+    for (const ValueId v : original_.outputs) {
+      const auto& left = state_.kept[static_cast<size_t>(v)];
+      if (left.empty()) continue;
+      const Bundle* b = find_ragged(table_.bundles[static_cast<size_t>(v)], left[0].ragged);
+      throw Inexpressible(b ? b->ids : IndexArray(), "its order would have to be restored for a graph output");
+    }
+    sweep();
+    take_names();
+    settle_types();
+    return {std::move(state_.graph), std::move(state_.kept), std::move(state_.gathers)};
+  }
+
+ private:
+  /// Constants that are computed from sizes of other values: cut sizes would change them, so they are pinned.
+  void mark_sizes() {
+    from_sizes_.resize(original_.value_count());
+    const auto nodes = original_.nodes();
+    for (size_t i = 0; i < nodes.size(); ++i) {
+      next_.emplace(nodes[i], i + 1 < nodes.size() ? nodes[i + 1] : kNone);
+      const Node& node = original_.node(nodes[i]);
+      bool reads = node.op_type == "Shape" || node.op_type == "Size";
+      for (const ValueId v : node.inputs) reads = reads || (v != kNone && from_sizes_[static_cast<size_t>(v)]);
+      for (const ValueId v : node.outputs) {
+        if (v != kNone) from_sizes_[static_cast<size_t>(v)] = reads && table_.facts[static_cast<size_t>(v)].constant;
+      }
+    }
+  }
+
+  NodeId next_of(NodeId id) const { return next_.at(id); }
+
+  void visit(NodeId id, NodeId next) {
+    CutContext context(state_, id, next);
+    const Node& node = original_.node(id);
+    pin(context, node);
+    for (const ValueId v : captured_values(original_, node)) context.require_whole(v);
+    const Op* op = unit_op(table_, node);
+    if (op) op->cut(context);
+    else context.opaque();
+  }
+
+  void pin(CutContext& context, const Node& node) {
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      const ValueId v = node.inputs[i];
+      if (v == kNone || !from_sizes_[static_cast<size_t>(v)] || table_.facts[static_cast<size_t>(v)].bound) continue;
+      auto [at, fresh] = state_.pinned.try_emplace(v, kNone);
+      if (fresh) at->second = context.constant_like(*table_.facts[static_cast<size_t>(v)].constant, original_.value(v).name);
+      context.set_input(i, at->second);
+    }
+  }
+
+  /// Nodes and constants that nothing reads any more. What nothing read before stays.
+  void sweep() {
+    Graph& g = state_.graph;
+    std::set<std::string> captured;
+    for (const std::string& name : g.captured_by_bodies()) captured.insert(name);
+    const auto unused = [&](ValueId v) {
+      return v == kNone || (g.users(v).empty() && !g.is_output(v) && !captured.contains(g.value(v).name));
+    };
+    const std::vector<NodeId> nodes(g.nodes().begin(), g.nodes().end());
+    for (size_t i = nodes.size(); i-- > 0;) {
+      const Node& node = g.node(nodes[i]);
+      if (std::all_of(node.outputs.begin(), node.outputs.end(), unused)) g.erase_node(nodes[i]);
+    }
+    std::vector<ValueId> gone;
+    for (const auto& [v, initializer] : g.initializers()) {
+      if (unused(v) && !(v < static_cast<ValueId>(original_.value_count()) && original_.users(v).empty())) gone.push_back(v);
+    }
+    for (const ValueId v : gone) g.erase_initializer(v);
+    gone_.insert(gone.begin(), gone.end());
+  }
+
+  /// A constant that replaced another one takes its name, and its place among the inputs (IR < 4).
+  void take_names() {
+    Graph& g = state_.graph;
+    std::set<ValueId> taken;
+    for (const auto& [made, from] : state_.cut_from) {
+      if (!g.initializer(made) || !gone_.contains(from) || !taken.insert(from).second) continue;
+      const std::string name = original_.value(from).name;
+      g.rename_value(from, name + "__whole");
+      g.rename_value(made, name);
+      std::replace(g.inputs.begin(), g.inputs.end(), from, made);
+    }
+    std::erase_if(g.inputs, [&](ValueId v) { return gone_.contains(v); });
+  }
+
+  /// Sizes declared for values that changed are dropped, and what is left is what inference finds.
+  void settle_types() {
+    Graph& g = state_.graph;
+    for (size_t i = 0; i < original_.value_count(); ++i) {
+      Value& value = g.value(static_cast<ValueId>(i));
+      if (state_.kept[i].empty() || !value.declared) continue;
+      value.declared = false;
+      value.type = {};
+    }
+    InferOptions options;
+    std::map<std::string, Dims> inputs;
+    for (const ValueId v : g.inputs) {
+      if (!g.initializer(v) && table_.facts[static_cast<size_t>(v)].dims) inputs.emplace(g.value(v).name, *table_.facts[static_cast<size_t>(v)].dims);
+    }
+    options.input_dims = std::move(inputs);
+    options.fold_bytes_per_tensor = 1 << 16;
+    const FactTable facts = infer(g, options);
+    for (const NodeId id : visited_nodes(table_)) {
+      for (const ValueId v : original_.node(id).outputs) {
+        if (v != kNone) check_sizes(facts, v);
+      }
+    }
+  }
+
+  void check_sizes(const FactTable& facts, ValueId v) const {
+    const auto found = facts.type(v).known_dims();
+    if (!found || !table_.facts[static_cast<size_t>(v)].dims) return;
+    Dims expected = *table_.facts[static_cast<size_t>(v)].dims;
+    for (const Bundle& k : state_.kept[static_cast<size_t>(v)]) expected[static_cast<size_t>(k.ragged)] = k.length();
+    if (*found == expected) return;
+    throw Error(ErrorKind::internal, "value '" + original_.value(v).name + "' is " + to_string(*found) +
+                                         " after the cut, expected " + to_string(expected));
+  }
+
+  const UnitTable& table_;
+  const Graph& original_;
+  CutState state_;
+  std::vector<bool> from_sizes_;
+  std::unordered_map<NodeId, NodeId> next_;
+  std::set<ValueId> gone_;
+};
+
+}  // namespace
+
+Cut cut_units(const UnitTable& table, const std::vector<bool>& keep) { return Surgeon(table, keep).run(); }
+
+}  // namespace espalier
