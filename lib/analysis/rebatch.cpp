@@ -172,16 +172,11 @@ class Rebatch {
       Type& type = graph_.value(v).type;
       if (batch_axis(type) == 0) (*type.dims)[0] = Dim(n_);
     }
-    for (size_t i = 0; i < graph_.value_count(); ++i) {
-      Value& value = graph_.value(static_cast<ValueId>(i));
-      const bool output = graph_.is_output(static_cast<ValueId>(i));
-      if (output || value.declared) value.type.dims.reset();
-    }
     const FactTable facts = infer(graph_);
     for (size_t i = 0; i < graph_.value_count(); ++i) {
       const auto v = static_cast<ValueId>(i);
       Value& value = graph_.value(v);
-      if (graph_.is_output(v) || value.declared) value.type = facts.type(v);
+      if ((graph_.is_output(v) || value.declared) && facts.type(v).is_tensor()) value.type = facts.type(v);
     }
   }
 
