@@ -4,6 +4,7 @@
 
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -169,6 +170,8 @@ const Op sigmoid = {
     .evaluate = sigmoid_evaluate,
     .element = element_is<ElementKind::sigmoid>,
     .gradient = sigmoid_gradient,
+    .units = units::same,
+    .cut = cuts::same,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -180,6 +183,8 @@ const Op tanh = {
     .evaluate = tanh_evaluate,
     .element = element_is<ElementKind::tanh>,
     .gradient = tanh_gradient,
+    .units = units::same,
+    .cut = cuts::same,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -191,6 +196,8 @@ const Op leaky_relu = {
     .evaluate = leaky_relu_evaluate,
     .element = leaky_relu_element,
     .gradient = leaky_relu_gradient,
+    .units = units::same,
+    .cut = cuts::same,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -202,6 +209,8 @@ const Op hard_sigmoid = {
     .evaluate = hard_sigmoid_evaluate,
     .element = hard_sigmoid_element,
     .gradient = hard_sigmoid_gradient,
+    .units = units::same,
+    .cut = cuts::same,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -213,6 +222,8 @@ const Op hard_swish = {
     .evaluate = hard_swish_evaluate,
     .element = element_is<ElementKind::hard_swish>,
     .gradient = hard_swish_gradient,
+    .units = units::same,
+    .cut = cuts::same,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -223,6 +234,8 @@ const Op elu = {
     .infer = infer_unary_float,
     .evaluate = elu_evaluate,
     .gradient = elu_gradient,
+    .units = units::same,
+    .cut = cuts::same,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -233,6 +246,8 @@ const Op selu = {
     .infer = infer_unary_float,
     .evaluate = selu_evaluate,
     .gradient = selu_gradient,
+    .units = units::same,
+    .cut = cuts::same,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -243,6 +258,8 @@ const Op celu = {
     .infer = infer_unary_float,
     .evaluate = celu_evaluate,
     .gradient = celu_gradient,
+    .units = units::same,
+    .cut = cuts::same,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -253,6 +270,8 @@ const Op softplus = {
     .infer = infer_unary_float,
     .evaluate = softplus_evaluate,
     .gradient = softplus_gradient,
+    .units = units::same,
+    .cut = cuts::same,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -263,6 +282,8 @@ const Op softsign = {
     .infer = infer_unary_float,
     .evaluate = softsign_evaluate,
     .gradient = softsign_gradient,
+    .units = units::same,
+    .cut = cuts::same,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -273,6 +294,8 @@ const Op thresholded_relu = {
     .infer = infer_unary_float,
     .evaluate = thresholded_relu_evaluate,
     .gradient = thresholded_relu_gradient,
+    .units = units::same,
+    .cut = cuts::same,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -283,6 +306,8 @@ const Op mish = {
     .infer = infer_unary_float,
     .evaluate = mish_evaluate,
     .gradient = mish_gradient,
+    .units = units::same,
+    .cut = cuts::same,
     .cost = cost_elementwise,
     .elementwise = true,
 };

@@ -3,6 +3,7 @@
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
 #include "lib/ops/integer.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -87,6 +88,8 @@ const Op add = {
     .evaluate = add_evaluate,
     .element = element<ElementKind::add>,
     .gradient = add_gradient,
+    .units = units::elementwise,
+    .cut = cuts::elementwise,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -98,6 +101,8 @@ const Op sub = {
     .evaluate = sub_evaluate,
     .element = element<ElementKind::sub>,
     .gradient = sub_gradient,
+    .units = units::elementwise,
+    .cut = cuts::elementwise,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -109,6 +114,8 @@ const Op mul = {
     .evaluate = mul_evaluate,
     .element = element<ElementKind::mul>,
     .gradient = mul_gradient,
+    .units = units::elementwise,
+    .cut = cuts::elementwise,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -120,6 +127,8 @@ const Op div = {
     .evaluate = div_evaluate,
     .element = element<ElementKind::div>,
     .gradient = div_gradient,
+    .units = units::elementwise,
+    .cut = cuts::elementwise,
     .cost = cost_elementwise,
     .elementwise = true,
 };

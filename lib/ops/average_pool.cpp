@@ -2,6 +2,7 @@
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
 #include "lib/ops/pool.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -57,6 +58,8 @@ const Op average_pool = {
     .evaluate = evaluate,
     .lower = lower,
     .gradient = gradient,
+    .units = units::spatial,
+    .cut = cuts::spatial,
     .cost = cost_pool,
 };
 

@@ -6,6 +6,7 @@
 #include "lib/ops/cost.h"
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -180,6 +181,8 @@ const Op batch_normalization = {
     .lower = lower,
     .absorbs = kAbsorbsBounds | kAbsorbsResidual,
     .gradient = gradient,
+    .units = units::norm,
+    .cut = cuts::norm,
     .cost = cost,
     .parameters = parameters,
 };

@@ -3,6 +3,7 @@
 
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -86,6 +87,8 @@ const Op clip = {
     .evaluate = evaluate,
     .element = element,
     .gradient = gradient,
+    .units = units::same,
+    .cut = cuts::same,
     .cost = cost_elementwise,
     .elementwise = true,
 };

@@ -6,6 +6,7 @@
 #include "lib/ops/gradient.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
+#include "lib/ops/unit_rules.h"
 #include "lib/ops/window.h"
 
 namespace espalier::ops {
@@ -185,6 +186,8 @@ const Op conv = {
     .lower = lower,
     .absorbs = kAbsorbsActivations | kAbsorbsResidual,
     .gradient = gradient,
+    .units = units::conv,
+    .cut = cuts::conv,
     .cost = cost,
     .parameters = parameters,
 };

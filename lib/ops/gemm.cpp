@@ -3,6 +3,7 @@
 #include "lib/ops/gradient.h"
 #include "lib/ops/lower.h"
 #include "lib/ops/matmul_loop.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -179,6 +180,8 @@ const Op gemm = {
     .lower = lower,
     .absorbs = kAbsorbsActivations,
     .gradient = gradient,
+    .units = units::gemm,
+    .cut = cuts::gemm,
     .cost = cost,
     .parameters = parameters,
 };

@@ -3,6 +3,7 @@
 #include "lib/ops/gradient.h"
 #include "lib/ops/lower.h"
 #include "lib/ops/matmul_loop.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -179,6 +180,8 @@ const Op matmul = {
     .lower = lower,
     .absorbs = kAbsorbsActivations,
     .gradient = gradient,
+    .units = units::matmul,
+    .cut = cuts::matmul,
     .cost = cost,
     .parameters = parameters,
 };

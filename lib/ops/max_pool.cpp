@@ -4,6 +4,7 @@
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
 #include "lib/ops/pool.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -98,6 +99,8 @@ const Op max_pool = {
     .evaluate = evaluate,
     .lower = lower,
     .gradient = gradient,
+    .units = units::spatial,
+    .cut = cuts::spatial,
     .cost = cost_pool,
 };
 

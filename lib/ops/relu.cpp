@@ -1,5 +1,6 @@
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -22,6 +23,8 @@ const Op relu = {
     .evaluate = evaluate,
     .element = element_is<ElementKind::relu>,
     .gradient = gradient,
+    .units = units::same,
+    .cut = cuts::same,
     .cost = cost_elementwise,
     .elementwise = true,
 };

@@ -5,6 +5,7 @@
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
 #include "lib/ops/integer.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -96,6 +97,8 @@ const Op abs = {
     .evaluate = abs_evaluate,
     .element = element_is<ElementKind::abs>,
     .gradient = abs_gradient,
+    .units = units::same,
+    .cut = cuts::same,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -107,6 +110,8 @@ const Op neg = {
     .evaluate = neg_evaluate,
     .element = element_is<ElementKind::neg>,
     .gradient = neg_gradient,
+    .units = units::same,
+    .cut = cuts::same,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -117,6 +122,8 @@ const Op sign = {
     .infer = infer_unary_numeric,
     .evaluate = sign_evaluate,
     .gradient = no_gradient,
+    .units = units::same,
+    .cut = cuts::same,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -127,6 +134,8 @@ const Op ceil = {
     .infer = infer_unary_float,
     .evaluate = ceil_evaluate,
     .gradient = no_gradient,
+    .units = units::same,
+    .cut = cuts::same,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -137,6 +146,8 @@ const Op erf = {
     .infer = infer_unary_numeric,
     .evaluate = erf_evaluate,
     .gradient = erf_gradient,
+    .units = units::same,
+    .cut = cuts::same,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -148,6 +159,8 @@ const Op exp = {
     .evaluate = exp_evaluate,
     .element = element_is<ElementKind::exp>,
     .gradient = exp_gradient,
+    .units = units::same,
+    .cut = cuts::same,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -158,6 +171,8 @@ const Op floor = {
     .infer = infer_unary_float,
     .evaluate = floor_evaluate,
     .gradient = no_gradient,
+    .units = units::same,
+    .cut = cuts::same,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -169,6 +184,8 @@ const Op log = {
     .evaluate = log_evaluate,
     .element = element_is<ElementKind::log>,
     .gradient = log_gradient,
+    .units = units::same,
+    .cut = cuts::same,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -180,6 +197,8 @@ const Op reciprocal = {
     .evaluate = reciprocal_evaluate,
     .element = element_is<ElementKind::reciprocal>,
     .gradient = reciprocal_gradient,
+    .units = units::same,
+    .cut = cuts::same,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -190,6 +209,8 @@ const Op round = {
     .infer = infer_unary_float,
     .evaluate = round_evaluate,
     .gradient = no_gradient,
+    .units = units::same,
+    .cut = cuts::same,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -201,6 +222,8 @@ const Op sqrt = {
     .evaluate = sqrt_evaluate,
     .element = element_is<ElementKind::sqrt>,
     .gradient = sqrt_gradient,
+    .units = units::same,
+    .cut = cuts::same,
     .cost = cost_elementwise,
     .elementwise = true,
 };
