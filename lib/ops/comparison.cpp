@@ -1,6 +1,7 @@
 // Equal, Greater, GreaterOrEqual, Less, LessOrEqual: bool results of operands that broadcast.
 
 #include "lib/ops/elementwise.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -56,6 +57,8 @@ const Op equal = {
     .name = "Equal",
     .infer = equal_infer,
     .evaluate = equal_evaluate,
+    .units = units::elementwise,
+    .cut = cuts::elementwise,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -65,6 +68,8 @@ const Op greater = {
     .name = "Greater",
     .infer = order_infer,
     .evaluate = greater_evaluate,
+    .units = units::elementwise,
+    .cut = cuts::elementwise,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -74,6 +79,8 @@ const Op greater_or_equal = {
     .name = "GreaterOrEqual",
     .infer = order_infer,
     .evaluate = greater_or_equal_evaluate,
+    .units = units::elementwise,
+    .cut = cuts::elementwise,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -83,6 +90,8 @@ const Op less = {
     .name = "Less",
     .infer = order_infer,
     .evaluate = less_evaluate,
+    .units = units::elementwise,
+    .cut = cuts::elementwise,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -92,6 +101,8 @@ const Op less_or_equal = {
     .name = "LessOrEqual",
     .infer = order_infer,
     .evaluate = less_or_equal_evaluate,
+    .units = units::elementwise,
+    .cut = cuts::elementwise,
     .cost = cost_elementwise,
     .elementwise = true,
 };

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "lib/ops/elementwise.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -113,6 +114,8 @@ const Op logical_and = {
     .name = "And",
     .infer = bool_infer,
     .evaluate = and_evaluate,
+    .units = units::elementwise,
+    .cut = cuts::elementwise,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -122,6 +125,8 @@ const Op logical_or = {
     .name = "Or",
     .infer = bool_infer,
     .evaluate = or_evaluate,
+    .units = units::elementwise,
+    .cut = cuts::elementwise,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -131,6 +136,8 @@ const Op logical_xor = {
     .name = "Xor",
     .infer = bool_infer,
     .evaluate = xor_evaluate,
+    .units = units::elementwise,
+    .cut = cuts::elementwise,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -140,6 +147,8 @@ const Op logical_not = {
     .name = "Not",
     .infer = not_infer,
     .evaluate = not_evaluate,
+    .units = units::same,
+    .cut = cuts::same,
     .cost = cost_elementwise,
     .elementwise = true,
 };

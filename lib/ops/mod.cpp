@@ -2,6 +2,7 @@
 
 #include "lib/ops/elementwise.h"
 #include "lib/ops/integer.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -48,6 +49,8 @@ const Op mod = {
     .name = "Mod",
     .infer = infer,
     .evaluate = evaluate,
+    .units = units::elementwise,
+    .cut = cuts::elementwise,
     .cost = cost_elementwise,
     .elementwise = true,
 };

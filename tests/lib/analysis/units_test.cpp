@@ -1,0 +1,60 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "lib/analysis/certificate.h"
+#include "lib/analysis/choose.h"
+#include "lib/analysis/surgeon.h"
+#include "tests/lib/analysis/unit_models.h"
+
+namespace espalier {
+namespace {
+
+using testing::UnitModel;
+using testing::unit_models;
+
+std::string in_words(const std::map<std::string, int64_t>& reasons) {
+  std::vector<std::pair<int64_t, std::string>> sorted;
+  for (const auto& [reason, count] : reasons) sorted.emplace_back(-count, reason);
+  std::sort(sorted.begin(), sorted.end());
+  std::string text;
+  for (const auto& [count, reason] : sorted) text += (text.empty() ? "" : ", ") + std::to_string(-count) + " " + reason;
+  return text;
+}
+
+TEST(Units, FreeUnitsAndFrozenReasonsOfTheSyntheticModelsAreGolden) {
+  for (const UnitModel& model : unit_models()) {
+    SCOPED_TRACE(model.name);
+    const UnitTable table = assign_units(model.graph);
+    const auto groups = unit_groups(table);
+    int64_t free = 0;
+    for (const UnitGroup& group : groups) free += static_cast<int64_t>(group.free.size());
+    EXPECT_EQ(std::count_if(groups.begin(), groups.end(), [](const UnitGroup& g) { return !g.free.empty(); }), model.free_groups);
+    EXPECT_EQ(static_cast<int64_t>(groups.size()), model.groups);
+    EXPECT_EQ(free, model.free_units);
+    EXPECT_EQ(in_words(frozen_reasons(table, groups)), model.reasons);
+  }
+}
+
+TEST(Units, RandomCutsEqualTheMaskedOriginalAtEveryValue) {
+  for (const UnitModel& model : unit_models()) {
+    for (const double ratio : {0.3, 0.5, 0.7}) {
+      for (const uint64_t seed : {1, 2, 3}) {
+        SCOPED_TRACE(model.name + " at " + std::to_string(ratio) + ", seed " + std::to_string(seed));
+        UnitTable table = assign_units(model.graph);
+        const Chosen chosen = choose_units(table, {keep_share(1 - ratio), {}, seed});
+        verify(chosen.cut.graph);
+        const auto feeds = random_feeds(table, seed);
+        const Certificate c = certify(table, chosen.keep, chosen.cut, feeds);
+        EXPECT_LT(c.error, 1e-9);
+        const bool removed = std::find(chosen.keep.begin(), chosen.keep.end(), false) != chosen.keep.end();
+        EXPECT_EQ(c.vacuous, !removed);
+        const auto bad = first_difference(table, chosen.keep, chosen.cut, feeds);
+        EXPECT_FALSE(bad) << table.graph->node(bad->node).where() << " " << bad->value << " " << bad->error;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace espalier
