@@ -1,11 +1,11 @@
 #pragma once
 
-#include "lib/ops/cut.h"
-#include "lib/ops/units.h"
-
 // Unit rules of operator families: `units::x` assigns ids, `cuts::x` is the same index semantics in the surgeon. An op's
 // table names the pair that fits it.
 namespace espalier {
+
+class UnitContext;
+class CutContext;
 
 namespace units {
 void same(UnitContext& c);            ///< one input's axes pass unchanged: unary maths, Cast, Identity, Dropout

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "lib/ops/cut.h"
 #include "lib/ops/unit_rules.h"
 
 namespace espalier {

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "lib/ops/cut.h"
 #include "lib/ops/unit_rules.h"
 #include "lib/tensor/take.h"
 
@@ -91,6 +92,8 @@ void units::conv(UnitContext& c) {
     if (n->out_each == 1) c.freeze(out, "one output channel per group");
     else c.constrain(out.reshaped({n->group, n->out_each}), "groups out of " + c.node().where());
   }
+  if (!n->transposed) c.weight_rows(1, 0, out);
+  else if (n->group == 1) c.weight_rows(1, 1, out);
   c.set(c.output(), {Bundle::along(1, out)});
 }
 
@@ -136,6 +139,7 @@ void units::gemm(UnitContext& c) {
     if (b.ragged != 1) result.push_back(b);
   }
   result.push_back(Bundle::along(1, c.born({c.dim(w, transposed ? 0 : 1)})));
+  c.weight_rows(1, transposed ? 0 : 1, result.back().ids);
   c.set(c.output(), std::move(result));
 }
 

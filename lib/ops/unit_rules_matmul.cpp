@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "lib/ops/cut.h"
 #include "lib/ops/unit_rules.h"
 #include "lib/tensor/take.h"
 
@@ -54,7 +55,10 @@ void assign_weighted(UnitContext& c) {
   for (const Bundle& b : c.bundles(x)) {
     if (b.ragged != p.x_axis) result.push_back(b.shifted_axes(c.rank(out) - c.rank(x)));
   }
-  if (c.dim(out, p.born) > 1) result.push_back(Bundle::along(p.born, c.born({c.dim(out, p.born)})));
+  if (c.dim(out, p.born) > 1) {
+    result.push_back(Bundle::along(p.born, c.born({c.dim(out, p.born)})));
+    c.weight_rows(p.w, p.born - c.rank(out) + c.rank(c.input(p.w)), result.back().ids);
+  }
   c.set(out, std::move(result));
 }
 

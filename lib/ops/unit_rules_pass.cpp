@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "lib/ops/cut.h"
 #include "lib/ops/unit_rules.h"
 
 namespace espalier {
@@ -102,6 +103,7 @@ void cuts::spatial(CutContext& c) {
 void units::norm(UnitContext& c) {
   const auto channels = c.channel_ids(c.input(0));
   if (!constant_parameters(c)) return c.opaque();
+  for (size_t i = 1; channels && i < std::min<size_t>(c.input_count(), 3); ++i) c.weight_rows(i, 0, *channels);
   c.set(c.output(), channels ? std::vector{Bundle::along(1, *channels)} : std::vector<Bundle>{});
 }
 

@@ -29,6 +29,14 @@ struct Sink {
   Bundle units;         ///< weight: one axis of ids; activation: on the operand's own axes
 };
 
+/// A weight axis that bears ids: output rows of a weight, or per-channel parameters. Columns are sinks.
+struct WeightRows {
+  NodeId node = kNone;
+  size_t input = 0;
+  int axis = 0;
+  IndexArray ids;
+};
+
 /// Rows of ids that must keep equally many.
 struct RowConstraint {
   IndexArray ids;  ///< [rows, n]
@@ -50,6 +58,7 @@ struct UnitTable {
   std::vector<std::vector<Bundle>> bundles;   ///< by value
   std::vector<IndexArray> demands;            ///< [rows, n]: ids along an axis that was contracted, which must be ragged
   std::vector<Sink> sinks;
+  std::vector<WeightRows> weight_rows;
   std::vector<RowConstraint> constraints;     ///< stated by ops
   std::vector<RowConstraint> rows;            ///< all of them, bundles with rows included, after finish()
   std::vector<UnitBirth> births;
@@ -131,6 +140,7 @@ class UnitContext : public UnitNode {
 
   void weight_sink(size_t input, int axis, const IndexArray& ids, int64_t groups = 1);
   void activation_sink(size_t input, const Bundle& bundle);
+  void weight_rows(size_t input, int axis, const IndexArray& ids) { mutable_.weight_rows.push_back({id_, input, axis, ids}); }
   void constrain(IndexArray rows, std::string words);
 
  private:
