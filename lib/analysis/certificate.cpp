@@ -147,7 +147,7 @@ GraphRunner reference_runner() {
 
 Graph masked_original(const UnitTable& table, const std::vector<bool>& keep) { return Masking(table, keep).run(); }
 
-Certificate certify(const UnitTable& table, const std::vector<bool>& keep, const Cut& cut,
+Certificate certify(const UnitTable& table, const std::vector<bool>& keep, const CutGraph& cut,
                     const std::map<std::string, Tensor>& feeds, const GraphRunner& runner) {
   const std::vector<ValueId> values = compared_values(table);
   const auto masked = outputs_of(masked_original(table, keep), values, feeds, runner);
@@ -163,7 +163,7 @@ Certificate certify(const UnitTable& table, const std::vector<bool>& keep, const
   return result;
 }
 
-std::optional<InnerDifference> first_difference(const UnitTable& table, const std::vector<bool>& keep, const Cut& cut,
+std::optional<InnerDifference> first_difference(const UnitTable& table, const std::vector<bool>& keep, const CutGraph& cut,
                                                 const std::map<std::string, Tensor>& feeds, double tolerance) {
   const ReferenceOptions options{.all_values = true, .in_double = true};
   const auto masked = run_reference(masked_original(table, keep), feeds, options);

@@ -30,7 +30,7 @@ struct Certificate {
 
 /// Compares the cut graph with the masked original before a final Sigmoid, Softmax or ArgMax, where errors would drown.
 /// Throws what the runner throws (an opaque op cannot be run).
-Certificate certify(const UnitTable& table, const std::vector<bool>& keep, const Cut& cut,
+Certificate certify(const UnitTable& table, const std::vector<bool>& keep, const CutGraph& cut,
                     const std::map<std::string, Tensor>& feeds, const GraphRunner& runner = reference_runner());
 
 /// The first value of the cut graph that is not the masked original's at its kept coordinates.
@@ -42,7 +42,7 @@ struct InnerDifference {
 
 /// Every value of the cut graph against the masked original's at its kept coordinates, in double. For tests: it names
 /// the first bad node, and it sees what a saturated output hides.
-std::optional<InnerDifference> first_difference(const UnitTable& table, const std::vector<bool>& keep, const Cut& cut,
+std::optional<InnerDifference> first_difference(const UnitTable& table, const std::vector<bool>& keep, const CutGraph& cut,
                                                 const std::map<std::string, Tensor>& feeds, double tolerance = 1e-9);
 
 /// Normal numbers for float inputs, 0 or 1 for integers, of the sizes that `table` was made for.

@@ -22,7 +22,7 @@ struct ChooseOptions {
 /// What stays, and the graph that is left.
 struct Chosen {
   std::vector<bool> keep;  ///< by root
-  Cut cut;
+  CutGraph cut;
   std::vector<std::string> notes;  ///< rows that had to be tied, units frozen because ONNX cannot say their cut
 };
 

@@ -16,7 +16,7 @@ class Surgeon {
     mark_sizes();
   }
 
-  Cut run() {
+  CutGraph run() {
     const std::vector<NodeId> nodes = visited_nodes(table_);
     for (size_t i = 0; i < nodes.size(); ++i) visit(nodes[i], next_of(nodes[i]));
     for (const ValueId v : original_.outputs) {
@@ -148,6 +148,6 @@ class Surgeon {
 
 }  // namespace
 
-Cut cut_units(const UnitTable& table, const std::vector<bool>& keep) { return Surgeon(table, keep).run(); }
+CutGraph cut_units(const UnitTable& table, const std::vector<bool>& keep) { return Surgeon(table, keep).run(); }
 
 }  // namespace espalier

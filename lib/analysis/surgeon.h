@@ -9,7 +9,7 @@
 namespace espalier {
 
 /// A graph without the units that were not kept.
-struct Cut {
+struct CutGraph {
   Graph graph;
   std::vector<std::vector<Bundle>> kept;  ///< by value of the original: coordinates left of each axis that lost something
   std::vector<std::string> gathers;       ///< why each Gather had to be added
@@ -20,6 +20,6 @@ struct Cut {
 /// dynamic; a size that reaches data stays the original number. Declared types of inner values that changed are dropped.
 /// Throws Inexpressible where ONNX cannot say it with one Gather: freeze its ids and choose again. Throws Error(internal)
 /// where a rule and the ids disagree, or inference of the result does not find the sizes that are left.
-Cut cut_units(const UnitTable& table, const std::vector<bool>& keep);
+CutGraph cut_units(const UnitTable& table, const std::vector<bool>& keep);
 
 }  // namespace espalier
