@@ -4,6 +4,7 @@
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
 #include "lib/ops/take.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -102,6 +103,8 @@ const Op concat = {
     .evaluate = evaluate,
     .lower = lower,
     .gradient = gradient,
+    .units = units::concat,
+    .cut = cuts::concat,
 };
 
 }  // namespace espalier::ops

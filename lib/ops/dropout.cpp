@@ -2,6 +2,7 @@
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
 #include "lib/ops/lower.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -78,6 +79,8 @@ const Op dropout = {
     .evaluate = evaluate,
     .lower = lower,
     .gradient = gradient,
+    .units = units::same,
+    .cut = cuts::same,
     .cost = cost_elementwise,
     .deterministic = false,
     .elementwise = true,

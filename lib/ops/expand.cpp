@@ -3,6 +3,7 @@
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
 #include "lib/ops/take.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -98,6 +99,8 @@ const Op expand = {
     .infer = infer_expand,
     .evaluate = evaluate_expand,
     .gradient = gradient_expand,
+    .units = units::expand,
+    .cut = cuts::expand,
 };
 
 extern const Op tile;

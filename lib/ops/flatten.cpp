@@ -2,6 +2,7 @@
 #include "lib/ops/gradient.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -40,6 +41,8 @@ const Op flatten = {
     .infer = infer,
     .evaluate = evaluate,
     .gradient = gradient,
+    .units = units::reshape,
+    .cut = cuts::reshape,
     .is_view = true,
 };
 

@@ -5,6 +5,7 @@
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
 #include "lib/ops/take.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -114,6 +115,8 @@ const Op gather = {
     .infer = infer_gather,
     .evaluate = evaluate_gather,
     .gradient = gradient,
+    .units = units::gather,
+    .cut = cuts::gather,
     .cost = cost,
     .parameters = parameters,
 };

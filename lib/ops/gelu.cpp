@@ -3,6 +3,7 @@
 
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -53,6 +54,8 @@ const Op gelu = {
     .infer = infer,
     .evaluate = evaluate,
     .gradient = gradient,
+    .units = units::same,
+    .cut = cuts::same,
     .cost = cost_elementwise,
     .elementwise = true,
 };

@@ -7,6 +7,7 @@
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
 #include "lib/ops/pool.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -74,6 +75,8 @@ const Op global_average_pool = {
     .evaluate = average_evaluate,
     .lower = lower<PoolKind::average>,
     .gradient = average_gradient,
+    .units = units::spatial,
+    .cut = cuts::spatial,
     .cost = cost_global_pool,
 };
 
@@ -84,6 +87,8 @@ const Op global_max_pool = {
     .evaluate = max_evaluate,
     .lower = lower<PoolKind::max>,
     .gradient = max_gradient,
+    .units = units::spatial,
+    .cut = cuts::spatial,
     .cost = cost_global_pool,
 };
 

@@ -6,6 +6,7 @@
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
 #include "lib/ops/take.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -144,6 +145,8 @@ const Op pad = {
     .evaluate = evaluate,
     .lower = lower,
     .gradient = gradient,
+    .units = units::pad,
+    .cut = cuts::pad,
 };
 
 }  // namespace espalier::ops

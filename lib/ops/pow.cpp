@@ -3,6 +3,7 @@
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
 #include "lib/ops/integer.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -87,6 +88,8 @@ const Op pow = {
     .evaluate = evaluate,
     .element = element,
     .gradient = gradient,
+    .units = units::elementwise,
+    .cut = cuts::elementwise,
     .cost = cost_elementwise,
     .elementwise = true,
 };

@@ -1,5 +1,6 @@
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -56,6 +57,8 @@ const Op prelu = {
     .infer = infer,
     .evaluate = evaluate,
     .gradient = gradient,
+    .units = units::elementwise,
+    .cut = cuts::elementwise,
     .cost = cost_elementwise,
     .parameters = parameters,
     .elementwise = true,

@@ -9,6 +9,7 @@
 #include "lib/ops/integer.h"
 #include "lib/ops/matmul_loop.h"
 #include "lib/ops/spread.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -316,6 +317,8 @@ const Op reduce_l1 = {
     .infer = infer,
     .evaluate = evaluate<L1Rule>,
     .gradient = l1_gradient,
+    .units = units::reduce_sum,
+    .cut = cuts::reduce,
     .cost = cost,
 };
 
@@ -325,6 +328,8 @@ const Op reduce_l2 = {
     .infer = infer,
     .evaluate = evaluate<L2Rule>,
     .gradient = l2_gradient,
+    .units = units::reduce_sum,
+    .cut = cuts::reduce,
     .cost = cost,
 };
 
@@ -334,6 +339,8 @@ const Op reduce_log_sum = {
     .infer = infer,
     .evaluate = evaluate<LogSumRule>,
     .gradient = log_sum_gradient,
+    .units = units::reduce,
+    .cut = cuts::reduce,
     .cost = cost,
 };
 
@@ -343,6 +350,8 @@ const Op reduce_log_sum_exp = {
     .infer = infer,
     .evaluate = evaluate<LogSumExpRule>,
     .gradient = log_sum_exp_gradient,
+    .units = units::reduce,
+    .cut = cuts::reduce,
     .cost = cost,
 };
 
@@ -352,6 +361,8 @@ const Op reduce_max = {
     .infer = max_infer,
     .evaluate = evaluate<MaxRule>,
     .gradient = extremum_gradient,
+    .units = units::reduce,
+    .cut = cuts::reduce,
     .cost = cost,
 };
 
@@ -362,6 +373,8 @@ const Op reduce_mean = {
     .evaluate = evaluate<MeanRule>,
     .lower = lower<true>,
     .gradient = mean_gradient,
+    .units = units::reduce_sum,
+    .cut = cuts::reduce,
     .cost = cost,
 };
 
@@ -371,6 +384,8 @@ const Op reduce_min = {
     .infer = min_infer,
     .evaluate = evaluate<MinRule>,
     .gradient = extremum_gradient,
+    .units = units::reduce,
+    .cut = cuts::reduce,
     .cost = cost,
 };
 
@@ -379,6 +394,8 @@ const Op reduce_prod = {
     .name = "ReduceProd",
     .infer = prod_infer,
     .evaluate = evaluate<ProdRule>,
+    .units = units::reduce,
+    .cut = cuts::reduce,
     .cost = cost,
 };
 
@@ -389,6 +406,8 @@ const Op reduce_sum = {
     .evaluate = evaluate<SumRule>,
     .lower = lower<false>,
     .gradient = sum_gradient,
+    .units = units::reduce_sum,
+    .cut = cuts::reduce,
     .cost = cost,
 };
 
@@ -398,6 +417,8 @@ const Op reduce_sum_square = {
     .infer = infer,
     .evaluate = evaluate<SumSquareRule>,
     .gradient = sum_square_gradient,
+    .units = units::reduce_sum,
+    .cut = cuts::reduce,
     .cost = cost,
 };
 

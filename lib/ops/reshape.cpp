@@ -4,6 +4,7 @@
 #include "lib/ops/gradient.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -113,6 +114,8 @@ const Op reshape = {
     .infer = infer,
     .evaluate = evaluate,
     .gradient = gradient,
+    .units = units::reshape,
+    .cut = cuts::reshape,
     .is_view = true,
 };
 

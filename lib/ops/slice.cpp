@@ -7,6 +7,7 @@
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
 #include "lib/ops/take.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -215,6 +216,8 @@ const Op slice = {
     .evaluate = evaluate,
     .lower = lower,
     .gradient = gradient,
+    .units = units::slice,
+    .cut = cuts::slice,
     .cost = cost,
 };
 

@@ -7,6 +7,7 @@
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
 #include "lib/ops/lower.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -128,6 +129,8 @@ const Op softmax = {
     .evaluate = softmax_evaluate,
     .lower = lower<false>,
     .gradient = softmax_gradient,
+    .units = units::softmax,
+    .cut = cuts::counting,
     .cost = cost,
 };
 
@@ -138,6 +141,8 @@ const Op log_softmax = {
     .evaluate = log_softmax_evaluate,
     .lower = lower<true>,
     .gradient = log_softmax_gradient,
+    .units = units::softmax,
+    .cut = cuts::counting,
     .cost = cost,
 };
 

@@ -6,6 +6,7 @@
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
 #include "lib/ops/take.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -119,6 +120,8 @@ const Op split = {
     .evaluate = evaluate,
     .lower = lower,
     .gradient = gradient,
+    .units = units::split,
+    .cut = cuts::split,
 };
 
 }  // namespace espalier::ops

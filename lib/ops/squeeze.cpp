@@ -4,6 +4,7 @@
 #include "lib/ops/gradient.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -111,6 +112,8 @@ const Op squeeze = {
     .infer = infer_squeeze,
     .evaluate = evaluate_squeeze,
     .gradient = gradient,
+    .units = units::reshape,
+    .cut = cuts::reshape,
     .is_view = true,
 };
 
@@ -120,6 +123,8 @@ const Op unsqueeze = {
     .infer = infer_unsqueeze,
     .evaluate = evaluate_unsqueeze,
     .gradient = gradient,
+    .units = units::reshape,
+    .cut = cuts::reshape,
     .is_view = true,
 };
 

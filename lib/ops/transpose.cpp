@@ -5,6 +5,7 @@
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
 #include "lib/ops/take.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -64,6 +65,8 @@ const Op transpose = {
     .evaluate = evaluate,
     .lower = lower,
     .gradient = gradient,
+    .units = units::transpose,
+    .cut = cuts::transpose,
 };
 
 }  // namespace espalier::ops

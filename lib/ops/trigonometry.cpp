@@ -4,6 +4,7 @@
 
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -110,6 +111,8 @@ const Op cos = {
     .infer = infer_unary_float,
     .evaluate = cos_evaluate,
     .gradient = cos_gradient,
+    .units = units::same,
+    .cut = cuts::same,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -130,6 +133,8 @@ const Op sin = {
     .infer = infer_unary_float,
     .evaluate = sin_evaluate,
     .gradient = sin_gradient,
+    .units = units::same,
+    .cut = cuts::same,
     .cost = cost_elementwise,
     .elementwise = true,
 };

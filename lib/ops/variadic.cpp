@@ -6,6 +6,7 @@
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
 #include "lib/ops/integer.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -118,6 +119,8 @@ const Op sum = {
     .evaluate = sum_evaluate,
     .element = element_is<ElementKind::add>,
     .gradient = sum_gradient,
+    .units = units::elementwise,
+    .cut = cuts::elementwise,
     .cost = cost,
     .elementwise = true,
 };
@@ -128,6 +131,8 @@ const Op mean = {
     .infer = float_infer,
     .evaluate = mean_evaluate,
     .gradient = mean_gradient,
+    .units = units::elementwise,
+    .cut = cuts::elementwise,
     .cost = cost,
     .elementwise = true,
 };
@@ -139,6 +144,8 @@ const Op max = {
     .evaluate = max_evaluate,
     .element = element_is<ElementKind::max>,
     .gradient = extremum_gradient,
+    .units = units::elementwise,
+    .cut = cuts::elementwise,
     .cost = cost,
     .elementwise = true,
 };
@@ -150,6 +157,8 @@ const Op min = {
     .evaluate = min_evaluate,
     .element = element_is<ElementKind::min>,
     .gradient = extremum_gradient,
+    .units = units::elementwise,
+    .cut = cuts::elementwise,
     .cost = cost,
     .elementwise = true,
 };

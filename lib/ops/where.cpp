@@ -3,6 +3,7 @@
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
 #include "lib/ops/take.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -72,6 +73,8 @@ const Op where = {
     .infer = infer,
     .evaluate = evaluate,
     .gradient = gradient,
+    .units = units::elementwise,
+    .cut = cuts::elementwise,
     .elementwise = true,
 };
 
