@@ -12,6 +12,7 @@
 #include "lib/base/file.h"
 #include "lib/onnx_io/load.h"
 #include "lib/onnx_io/save.h"
+#include "tests/lib/onnx_io/hostile.h"
 #include "tests/support/environment.h"
 
 namespace espalier {
@@ -25,182 +26,11 @@ using onnx::NodeProto;
 using onnx::TensorProto;
 using ::testing::AnyOf;
 using ::testing::HasSubstr;
-using testing::TemporaryFolder;
-
-NodeProto* add_node(GraphProto& graph, const std::string& op, const std::vector<std::string>& inputs,
-                    const std::vector<std::string>& outputs) {
-  NodeProto* node = graph.add_node();
-  node->set_op_type(op);
-  node->set_name("n" + std::to_string(graph.node_size()));
-  for (const auto& name : inputs) node->add_input(name);
-  for (const auto& name : outputs) node->add_output(name);
-  return node;
-}
-
-AttributeProto* add_attribute(NodeProto& node, const std::string& name, AttributeProto::AttributeType type) {
-  AttributeProto* attribute = node.add_attribute();
-  attribute->set_name(name);
-  attribute->set_type(type);
-  return attribute;
-}
-
-/// x -> Relu -> y, all well.
-ModelProto sound() {
-  ModelProto model;
-  model.set_ir_version(8);
-  model.add_opset_import()->set_version(17);
-  GraphProto& graph = *model.mutable_graph();
-  graph.set_name("g");
-  graph.add_input()->set_name("x");
-  graph.add_output()->set_name("y");
-  add_node(graph, "Relu", {"x"}, {"y"});
-  return model;
-}
-
-TensorProto tensor(TensorProto::DataType type, const std::vector<int64_t>& dims, size_t raw_bytes) {
-  TensorProto t;
-  t.set_name("w");
-  t.set_data_type(type);
-  for (const int64_t d : dims) t.add_dims(d);
-  t.set_raw_data(std::string(raw_bytes, '\0'));
-  return t;
-}
-
-ModelProto with_initializer(const TensorProto& t) {
-  ModelProto model = sound();
-  *model.mutable_graph()->add_initializer() = t;
-  return model;
-}
-
-Model parse(const std::string& bytes, const fs::path& folder = ".") {
-  return parse_model(std::as_bytes(std::span(bytes)), folder);
-}
-
-/// The message with which the file is refused.
-std::string refusal(const std::string& bytes, const fs::path& folder = ".") {
-  const auto start = std::chrono::steady_clock::now();
-  std::string message = "accepted";
-  try {
-    parse(bytes, folder);
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::bad_data) << error.what();
-    message = error.what();
-  }
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(1)) << message;
-  EXPECT_EQ(message.find('\n'), std::string::npos) << message;
-  return message;
-}
-
-std::string refusal(const ModelProto& model, const fs::path& folder = ".") {
-  return refusal(model.SerializeAsString(), folder);
-}
+using namespace testing;
 
 TEST(Hostile, TheModelThatAllOthersStartFromIsAccepted) {
   EXPECT_EQ(refusal(sound()), "accepted");
   EXPECT_EQ(refusal(with_initializer(tensor(TensorProto::FLOAT, {2, 3}, 24))), "accepted");
-}
-
-// External data, reading.
-
-class HostileExternalData : public ::testing::Test {
- protected:
-  HostileExternalData() {
-    fs::create_directories(folder_ / "model/sub");
-    for (const char* name : {"secret", "model/data", "model/sub/data"}) {
-      std::ofstream(folder_ / name, std::ios::binary) << std::string(100, 'd');
-    }
-  }
-
-  static TensorProto external(std::vector<std::pair<std::string, std::string>> keys) {
-    TensorProto t = tensor(TensorProto::FLOAT, {2, 3}, 0);
-    t.clear_raw_data();
-    t.set_data_location(TensorProto::EXTERNAL);
-    for (const auto& [key, value] : keys) {
-      auto* entry = t.add_external_data();
-      entry->set_key(key);
-      entry->set_value(value);
-    }
-    return t;
-  }
-  std::string refused(const TensorProto& t) { return refusal(with_initializer(t), folder_ / "model"); }
-  std::string refused(const std::string& location) { return refused(external({{"location", location}})); }
-
-  TemporaryFolder folder_;
-};
-
-TEST_F(HostileExternalData, AcceptsWhatIsSound) {
-  EXPECT_EQ(refused("data"), "accepted");
-  EXPECT_EQ(refused("sub/data"), "accepted");
-  EXPECT_EQ(refused(external({{"location", "data"}, {"offset", "76"}, {"length", "24"}, {"checksum", "abc"}})), "accepted");
-}
-
-TEST_F(HostileExternalData, StaysInTheFolder) {
-  EXPECT_THAT(refused("../secret"), HasSubstr("initializer 'w'"));
-  EXPECT_NE(refused("sub/../../secret"), "accepted");
-  EXPECT_NE(refused((folder_ / "secret").string()), "accepted");
-  EXPECT_NE(refused("/etc/passwd"), "accepted");
-  EXPECT_NE(refused(std::string("data\0/../../secret", 18)), "accepted");
-  EXPECT_NE(refused(""), "accepted");
-}
-
-TEST_F(HostileExternalData, FollowsNoLinks) {
-  fs::create_symlink("../secret", folder_ / "model/link");
-  fs::create_directory_symlink("..", folder_ / "model/up");
-  fs::create_hard_link(folder_ / "secret", folder_ / "model/hard");
-  EXPECT_THAT(refused("link"), HasSubstr("link"));
-  EXPECT_THAT(refused("up/secret"), HasSubstr("link"));
-  EXPECT_THAT(refused("hard"), HasSubstr("hard link"));
-}
-
-TEST_F(HostileExternalData, ChecksKeysOffsetAndLength) {
-  const auto keys = [&](const std::string& key, const std::string& value) {
-    return refused(external({{"location", "data"}, {key, value}}));
-  };
-  EXPECT_THAT(keys("mode", "w"), HasSubstr("'mode' is not known"));
-  EXPECT_THAT(keys("location", "data"), HasSubstr("twice"));
-  EXPECT_THAT(keys("offset", "-1"), HasSubstr("offset is '-1'"));
-  EXPECT_THAT(keys("offset", "1e3"), HasSubstr("offset is '1e3'"));
-  EXPECT_THAT(keys("offset", "99999999999999999999"), HasSubstr("offset"));
-  EXPECT_THAT(keys("offset", "77"), HasSubstr("do not lie within the 100 bytes"));
-  EXPECT_THAT(keys("offset", "9223372036854775807"), HasSubstr("do not lie within"));
-  EXPECT_THAT(keys("length", "-24"), HasSubstr("length"));
-  EXPECT_THAT(keys("length", "23"), HasSubstr("length is 23, expected 24"));
-  EXPECT_THAT(keys("length", "9223372036854775807"), HasSubstr("length"));
-  EXPECT_THAT(refused(external({})), HasSubstr("no location"));
-}
-
-TEST_F(HostileExternalData, IsNotAlsoInside) {
-  TensorProto t = external({{"location", "data"}});
-  t.set_raw_data(std::string(24, '\0'));
-  EXPECT_THAT(refused(t), HasSubstr("both"));
-}
-
-TEST_F(HostileExternalData, MissingIsAFileThatCannotBeRead) {
-  try {
-    parse(with_initializer(external({{"location", "nothing"}})).SerializeAsString(), folder_ / "model");
-    FAIL() << "accepted";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::io);
-  }
-}
-
-// External data, writing: names and offsets never come from the model.
-
-TEST_F(HostileExternalData, IsWrittenOnlyBesideTheOutput) {
-  fs::create_directories(folder_ / "out");
-  const ModelProto model = with_initializer(external({{"location", "sub/data"}}));
-  save_model(parse(model.SerializeAsString(), folder_ / "model"), folder_ / "out/copy.onnx");
-  EXPECT_TRUE(fs::exists(folder_ / "out/copy.onnx.data"));
-  EXPECT_EQ(std::distance(fs::directory_iterator(folder_ / "out"), fs::directory_iterator()), 2);
-  EXPECT_EQ(fs::file_size(folder_ / "model/sub/data"), 100u);
-}
-
-TEST_F(HostileExternalData, AHugeOffsetDoesNotPadTheDisk) {
-  fs::resize_file(folder_ / "model/data", (uintmax_t{1} << 32) + 24);  // a hole
-  const ModelProto model = with_initializer(external({{"location", "data"}, {"offset", "4294967296"}}));
-  save_model(parse(model.SerializeAsString(), folder_ / "model"), folder_ / "copy.onnx");
-  EXPECT_EQ(fs::file_size(folder_ / "copy.onnx.data"), 24u);
-  EXPECT_NO_THROW(load_model(folder_ / "copy.onnx"));
 }
 
 // Tensor sizes.
