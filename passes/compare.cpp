@@ -6,7 +6,10 @@
 #include <cmath>
 #include <limits>
 
+#include "lib/analysis/cost.h"
+#include "lib/analysis/infer.h"
 #include "lib/analysis/reference.h"
+#include "lib/runtime/plan.h"
 
 namespace espalier {
 namespace {
@@ -76,6 +79,38 @@ std::string describe(const OutputDifference& d, const Dims& dims, double expecte
                      d.a, d.b, position(d.at, dims), d.relative(), expected);
 }
 
-Feeds run_graph(const Graph& graph, const Feeds& feeds) { return run_reference(graph, feeds); }
+namespace {
+
+Feeds run_plan(const Graph& graph, const Feeds& feeds) {
+  CompileOptions options;
+  for (const auto& [input, tensor] : feeds) options.input_shapes[input] = tensor.dims();
+  ParameterStore store;
+  Plan plan(graph, store, options);
+  for (const auto& [input, tensor] : feeds) plan.feed(input, tensor);
+  plan.run();
+  Feeds result;
+  for (const ValueId v : graph.outputs) result[graph.value(v).name] = plan.output_tensor(graph.value(v).name);
+  return result;
+}
+
+}  // namespace
+
+bool large(const Graph& graph, const Feeds& feeds) {
+  constexpr int64_t kReferenceMacs = 50'000'000;  // a fraction of a second of plain loops
+  InferOptions options;
+  for (const auto& [input, tensor] : feeds) options.input_dims[input] = tensor.dims();
+  return graph_cost(graph, infer(graph, options)).macs > kReferenceMacs;
+}
+
+Feeds run_graph(const Graph& graph, const Feeds& feeds) {
+  if (large(graph, feeds)) {
+    try {
+      return run_plan(graph, feeds);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::bad_data) throw;  // what no plan can hold, the reference may
+    }
+  }
+  return run_reference(graph, feeds);
+}
 
 }  // namespace espalier

@@ -31,7 +31,11 @@ OutputDifference difference(const std::string& name, const Tensor& a, const Tens
 /// "output 'y': 0.25 against 0.5 at [0,3], error 0.5 of the scale, expected at most 0.0001".
 std::string describe(const OutputDifference& difference, const Dims& dims, double expected);
 
-/// Runs a graph on host tensors, on the fastest executor that can. Throws Error(bad_data) where none can.
+/// Whether run_graph takes the fast executor: more than 50 million multiply-accumulates. Its rounding may differ between
+/// graphs that are fused differently, so `exact` cannot be told from `equal` there.
+bool large(const Graph& graph, const Feeds& feeds);
+
+/// Runs a graph on host tensors: small ones by the plain reference, large ones by a plan where one can hold them. Throws Error(bad_data) where none can.
 Feeds run_graph(const Graph& graph, const Feeds& feeds);
 
 }  // namespace espalier

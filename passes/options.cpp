@@ -72,7 +72,7 @@ std::string_view name(Kind kind) {
   return "?";
 }
 
-double parse_number(std::string_view text, std::string_view what) {
+double option_number(std::string_view text, std::string_view what) {
   double value = 0, divisor = 1;
   const size_t slash = text.find('/');
   const bool ok = slash == std::string_view::npos
@@ -82,7 +82,7 @@ double parse_number(std::string_view text, std::string_view what) {
   return value / divisor;
 }
 
-int64_t parse_integer(std::string_view text, std::string_view what) {
+int64_t option_integer(std::string_view text, std::string_view what) {
   int64_t value = 0;
   const auto end = text.data() + text.size();
   const auto result = std::from_chars(text.data(), end, value);
@@ -90,7 +90,7 @@ int64_t parse_integer(std::string_view text, std::string_view what) {
   return value;
 }
 
-bool parse_flag(std::string_view text, std::string_view what) {
+bool option_flag(std::string_view text, std::string_view what) {
   if (text == "true" || text == "1" || text == "yes") return true;
   if (text == "false" || text == "0" || text == "no") return false;
   refuse(what, text, "true or false");
@@ -106,9 +106,9 @@ void PassOptions::set(std::string_view name, std::string_view value) {
     throw Error(ErrorKind::usage, "unknown option '" + std::string(name) + "'").hint(did_you_mean(name, names, all));
   }
   switch (found->kind) {
-    case Kind::flag: parse_flag(value, name); break;
-    case Kind::integer: check_range(*found, value, static_cast<double>(parse_integer(value, name))); break;
-    case Kind::number: check_range(*found, value, parse_number(value, name)); break;
+    case Kind::flag: option_flag(value, name); break;
+    case Kind::integer: check_range(*found, value, static_cast<double>(option_integer(value, name))); break;
+    case Kind::number: check_range(*found, value, option_number(value, name)); break;
     case Kind::text: {
       const auto choices = split(found->choices);
       if (choices.empty() || std::find(choices.begin(), choices.end(), value) != choices.end()) break;
@@ -147,19 +147,25 @@ std::string_view value_of(const std::map<std::string, std::string, std::less<>>&
 
 bool PassOptions::flag(std::string_view name) const {
   const auto text = value_of(given_, declared(name, Kind::flag));
-  return !text.empty() && parse_flag(text, name);
+  return !text.empty() && option_flag(text, name);
 }
 
 int64_t PassOptions::integer(std::string_view name) const {
-  return parse_integer(value_of(given_, declared(name, Kind::integer)), name);
+  return option_integer(value_of(given_, declared(name, Kind::integer)), name);
 }
 
 double PassOptions::number(std::string_view name) const {
-  return parse_number(value_of(given_, declared(name, Kind::number)), name);
+  return option_number(value_of(given_, declared(name, Kind::number)), name);
 }
 
 std::string PassOptions::text(std::string_view name) const {
   return std::string(value_of(given_, declared(name, Kind::text)));
+}
+
+const std::string& PassOptions::typed(std::string_view name) const {
+  const auto found = given_.find(name);
+  check(found != given_.end(), "an option that was given");
+  return found->second;
 }
 
 std::string PassOptions::str() const {

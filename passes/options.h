@@ -27,11 +27,11 @@ struct PassOption {
 std::string_view name(PassOption::Kind kind);
 
 /// A number as it is typed anywhere in Espalier: "0.5", "1e-3", or a fraction "1/255". Throws Error(usage) naming `what`.
-double parse_number(std::string_view text, std::string_view what);
+double option_number(std::string_view text, std::string_view what);
 /// An integer, "8" or "-1"; throws Error(usage) naming `what`.
-int64_t parse_integer(std::string_view text, std::string_view what);
+int64_t option_integer(std::string_view text, std::string_view what);
 /// "true", "false", "1", "0", "yes" or "no"; throws Error(usage) naming `what`.
-bool parse_flag(std::string_view text, std::string_view what);
+bool option_flag(std::string_view text, std::string_view what);
 
 /// The values of a pass's options. A value type: checked when set, read by name (an undeclared name is
 /// Error(internal)), printed as it was typed and in the order of declaration.
@@ -50,6 +50,8 @@ class PassOptions {
   int64_t integer(std::string_view name) const;
   double number(std::string_view name) const;
   std::string text(std::string_view name) const;  ///< empty where not set
+
+  const std::string& typed(std::string_view name) const;  ///< a given option as it was typed
 
   /// "{flops=0.5 align=8}", or an empty string where nothing was set.
   std::string str() const;

@@ -36,7 +36,10 @@ void PassContext::note(std::string line) { report_.notes.push_back(std::move(lin
 void PassContext::checked(Verification verification) { report_.verification = std::move(verification); }
 
 bool PassContext::run(const Pass& part) {
-  const PassOptions options(part.options);
+  PassOptions options(part.options);
+  for (const PassOption& option : part.options) {
+    if (options_.given(option.name)) options.set(option.name, options_.typed(option.name));
+  }
   PassReport report;
   PassContext inner(part, options, resources_, model_, report);
   part.run(inner);
@@ -45,7 +48,10 @@ bool PassContext::run(const Pass& part) {
     counted = counted || n != 0;
     if (declares(pass_, counter)) count(counter, n);
   }
-  for (std::string& line : report.notes) note(std::move(line));
+  for (std::string& line : report.notes) {
+    const auto& known = report_.notes;
+    if (std::find(known.begin(), known.end(), line) == known.end()) note(std::move(line));
+  }
   return counted;
 }
 

@@ -79,8 +79,8 @@ class PassContext {
   /// The evidence of a `masked` or `trained` pass. A pass of these contracts that hands over none is Error(internal).
   void checked(Verification verification);
 
-  /// Runs another pass on the same model, with its default options; its counters are added to those of this pass that
-  /// have the same name, its notes are kept. Returns whether it counted anything.
+  /// Runs another pass on the same model, with this pass's options where they have the same name; its counters are added to
+  /// those of this pass that have the same name, its notes are kept, each once. Returns whether it counted anything.
   bool run(const Pass& part);
 
  private:

@@ -35,6 +35,19 @@ void check_structure(const Graph& graph, const PassReport& report) {
   }
 }
 
+// Before IR 4 every initialiser must be listed as a graph input, too.
+void list_initializers(Model& model) {
+  if (model.ir_version >= 4) return;
+  Graph& graph = model.graph;
+  std::vector<bool> listed(graph.value_count(), false);
+  for (const ValueId v : graph.inputs) listed[v] = true;
+  for (const auto& [v, initializer] : graph.initializers()) {
+    if (listed[v]) continue;
+    graph.value(v).type = Type::tensor(initializer.tensor.type(), initializer.tensor.dims());
+    graph.inputs.push_back(v);
+  }
+}
+
 PassReport run_step(const Pipeline::Step& step, Model& model, const Resources& resources) {
   PassReport report;
   report.text = step.str();
@@ -45,6 +58,7 @@ PassReport run_step(const Pipeline::Step& step, Model& model, const Resources& r
   const auto start = std::chrono::steady_clock::now();
   PassContext context(*step.pass, step.options, resources, model, report);
   step.pass->run(context);
+  list_initializers(model);
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 
   report.nodes_after = model.graph.nodes().size();

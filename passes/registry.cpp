@@ -6,13 +6,35 @@
 namespace espalier {
 namespace passes {
 // One line a pass, sorted by name; each is defined in the file of its name.
+extern const Pass fold_constants;
+extern const Pass fuse;
+extern const Pass fuse_affine;
+extern const Pass fuse_batch_norm;
+extern const Pass fuse_gemm;
+extern const Pass fuse_pad;
+extern const Pass lift_constants;
+extern const Pass merge_duplicates;
+extern const Pass merge_reshapes;
 extern const Pass remove_dead_code;
+extern const Pass remove_identities;
+extern const Pass simplify;
 }  // namespace passes
 
 namespace {
 
 constexpr std::array kPasses = {
+    &passes::fold_constants,
+    &passes::fuse,
+    &passes::fuse_affine,
+    &passes::fuse_batch_norm,
+    &passes::fuse_gemm,
+    &passes::fuse_pad,
+    &passes::lift_constants,
+    &passes::merge_duplicates,
+    &passes::merge_reshapes,
     &passes::remove_dead_code,
+    &passes::remove_identities,
+    &passes::simplify,
 };
 
 }  // namespace

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "lib/data/dataset.h"
+#include "lib/data/preprocess.h"
 #include "passes/pass.h"
 
 namespace espalier {
@@ -21,6 +23,14 @@ struct Resources {
   std::map<std::string, int64_t> symbols;
   /// The model as it came in, which teaches what was pruned; set by Pipeline::run where it is null.
   const Model* original = nullptr;
+
+  /// Samples for passes that learn or measure; null where the user gave none. With `validation` null, a share of `train`
+  /// is set aside by who trains.
+  const Dataset* train = nullptr;
+  const Dataset* validation = nullptr;
+  Preprocessing preprocessing;
+  /// A model that teaches, given by the user; null: `original` may.
+  const Model* teacher = nullptr;
 
   /// Called with one line at a time about what is being done; may be empty.
   std::function<void(const std::string&)> log;

@@ -52,12 +52,14 @@ bool bypass_node(Graph& graph, NodeId id, ValueId same, const std::vector<bool>&
   const ValueId out = graph.node(id).outputs[0];
   const auto named = [&](ValueId v) { return graph.is_output(v) || (static_cast<size_t>(v) < captured.size() && captured[v]); };
   if (!named(out)) {
+    graph.value(out).declared = false;
     graph.erase_node(id);
     graph.replace_uses(out, same);
     return true;
   }
   const NodeId producer = graph.producer(same);
   if (producer == kNone || named(same) || !find_op(graph.node(producer))) return false;
+  graph.value(same).declared = false;
   graph.erase_node(id);
   std::vector<ValueId> outputs = graph.node(producer).outputs;
   std::replace(outputs.begin(), outputs.end(), same, out);

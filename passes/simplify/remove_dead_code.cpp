@@ -50,13 +50,17 @@ void remove_nodes(Graph& graph, Removed& removed) {
   removed.captures += forget_captures(graph, captured);
 }
 
-void remove_initializers(Graph& graph, Removed& removed) {
+void remove_initializers(Graph& graph, bool inputs_are_weights, Removed& removed) {
   const std::vector<bool> captured = captured_values(graph);
   std::vector<ValueId> unused;
   for (const auto& [v, unused_tensor] : graph.initializers()) {
-    if (graph.users(v).empty() && !graph.is_output(v) && !graph.is_input(v) && !captured[v]) unused.push_back(v);
+    const bool kept_input = graph.is_input(v) && !inputs_are_weights;
+    if (graph.users(v).empty() && !graph.is_output(v) && !kept_input && !captured[v]) unused.push_back(v);
   }
-  for (const ValueId v : unused) graph.erase_initializer(v);
+  for (const ValueId v : unused) {
+    graph.erase_initializer(v);
+    std::erase(graph.inputs, v);
+  }
   removed.initializers += static_cast<int64_t>(unused.size());
 }
 
@@ -65,7 +69,7 @@ void run(PassContext& context) {
   edit_graphs(context.graph(), [&](Graph& graph) {
     const int64_t before = removed.all();
     remove_nodes(graph, removed);
-    remove_initializers(graph, removed);
+    remove_initializers(graph, &graph == &context.graph() && context.model().ir_version < 4, removed);
     return removed.all() - before;
   });
   context.count("dead-nodes", removed.nodes);

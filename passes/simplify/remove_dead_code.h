@@ -10,7 +10,8 @@ namespace espalier::passes {
 ///     t = Exp(x)          ->
 ///     w = <initialiser>
 ///
-/// Graph inputs always stay, and so does an initialiser that is also an input (its default value). A node of a domain that
+/// Graph inputs always stay, and so does an initialiser that is also an input (its default value; before IR 4, where every
+/// initialiser is listed as an input, it goes). A node of a domain that
 /// we do not know stays too: it may do more than compute.
 extern const Pass remove_dead_code;
 

@@ -1,4 +1,4 @@
-#include "passes/cut.h"
+#include "passes/cut_pair.h"
 
 #include <algorithm>
 
@@ -55,7 +55,7 @@ void open_outputs(Graph& graph, const Node& node) {
 }
 
 /// Takes a node out of both graphs. Returns false where its two uses cannot be set side by side.
-bool cut_node(Cut& cut, NodeId id) {
+bool cut_node(CutPair& cut, NodeId id) {
   const Node node = cut.before.node(id);
   const NodeId other_id = twin(cut.after, cut.before, node);
   if (other_id == kNone) return false;
@@ -117,7 +117,7 @@ void keep_only(Graph& graph, const std::vector<ValueId>& outputs) {
   std::erase_if(graph.inputs, [&](ValueId v) { return !needed[v]; });
 }
 
-std::vector<ValueId> all_outputs(const Graph& before, const Graph& after, Cut& cut) {
+std::vector<ValueId> all_outputs(const Graph& before, const Graph& after, CutPair& cut) {
   for (const ValueId v : before.outputs) {
     const std::string& output = before.value(v).name;
     const ValueId other = after.find_value(output);
@@ -129,8 +129,8 @@ std::vector<ValueId> all_outputs(const Graph& before, const Graph& after, Cut& c
 
 }  // namespace
 
-Cut cut_at_opaque_nodes(const Graph& before, const Graph& after, const std::set<std::string>& fed) {
-  Cut cut{before, after, {}, {}};
+CutPair cut_at_opaque_nodes(const Graph& before, const Graph& after, const std::set<std::string>& fed) {
+  CutPair cut{before, after, {}, {}};
   keep_only(cut.before, all_outputs(before, after, cut));
   for (const NodeId id : opaque_nodes(cut.before)) {
     const Node node = cut.before.node(id);

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "tools/arguments.h"
+
+namespace espalier {
+
+/// Checks a path that will be written, before any work is done: it must not be one of `inputs` (by name, by link), must not
+/// be a folder, and its folder must exist. Throws Error(usage) and Error(io).
+void check_output(const std::string& option, const std::string& path, std::span<const std::string> inputs);
+
+/// "dir/net.onnx" -> "dir/net.best.onnx".
+std::string best_name(const std::string& path);
+
+}  // namespace espalier
