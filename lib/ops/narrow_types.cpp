@@ -24,7 +24,7 @@ Format format_of(DataType type) {
   switch (type) {
     case DataType::float8e4m3fn: return {4, 3, 7, 0x7e, -1, 0x7f, false};
     case DataType::float8e4m3fnuz: return {4, 3, 8, 0x7f, -1, 0x80, true};
-    case DataType::float8e5m2: return {5, 2, 15, 0x7b, 0x7c, 0x7e, false};
+    case DataType::float8e5m2: return {5, 2, 15, 0x7b, 0x7c, 0x7f, false};
     case DataType::float8e5m2fnuz: return {5, 2, 16, 0x7f, -1, 0x80, true};
     default: return {2, 1, 1, 0x7, -1, 0x8, false};  // float4e2m1 has no NaN: -0 stands for it
   }
@@ -76,6 +76,7 @@ float decode(DataType type, int code) {
 
 int encode(DataType type, double value, bool saturate) {
   if (!is_integer4(type)) return encode(format_of(type), value, saturate);
+  if (saturate) value = std::clamp(value, type == DataType::int4 ? -8.0 : 0.0, type == DataType::int4 ? 7.0 : 15.0);
   return static_cast<int>(convert<int64_t>(value) & 15);
 }
 
@@ -101,8 +102,9 @@ Tensor narrow(const Tensor& x, DataType type, bool saturate) {
   const auto in = wide.data<double>();
   const auto out = y.mutable_bytes();
   const bool packed = bit_width(type) == 4;
+  const bool saturates = is_integer4(type) ? is_float(x.type()) : saturate;  // integers drop their high bits
   for (int64_t i = 0; i < x.size(); ++i) {
-    const int code = encode(type, in[i], saturate);
+    const int code = encode(type, in[i], saturates);
     if (packed) out[i / 2] |= static_cast<std::byte>(code << (i % 2 * 4));
     else out[i] = static_cast<std::byte>(code);
   }

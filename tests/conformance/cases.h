@@ -27,7 +27,8 @@ using Runner = std::function<std::map<std::string, Tensor>(const Model&, const s
 std::string run_case(const Case& which, const Model& model, const Runner& runner);
 
 /// Where two tensors differ as ONNX's backend tests measure it: |actual - expected| <= 1e-7 + 1e-3 * |expected| for floats,
-/// equality for all else. An empty string if they do not.
+/// neighbouring numbers for bfloat16 (ONNX's data truncate, and its tests compare the 16 bits as numbers); equality for all
+/// else. An empty string if they do not.
 std::string difference(const Tensor& actual, const Tensor& expected);
 
 /// Names and reasons of a list such as denied_opset17.txt: `name  reason` a line, # comments.

@@ -30,7 +30,10 @@ std::filesystem::path source_path(const std::string& relative) {
   return std::filesystem::path(ESPALIER_SOURCE_DIR) / relative;
 }
 
-std::filesystem::path onnx_testdata() { return ESPALIER_ONNX_TESTDATA; }
+std::filesystem::path onnx_testdata() {
+  const std::string folder = environment("ESPALIER_ONNX_TESTDATA");
+  return folder.empty() ? ESPALIER_ONNX_TESTDATA : folder;
+}
 
 std::string python_with(const std::string& modules) {
   for (const std::string& python : {environment("ESPALIER_PYTHON"), std::string("python3")}) {

@@ -14,6 +14,7 @@ std::filesystem::path shared_path(const std::string& relative);
 std::filesystem::path source_path(const std::string& relative);
 
 /// The data folder of the package libonnx-testdata, with node/, simple/ ... in it; empty where it is not installed.
+/// The environment variable ESPALIER_ONNX_TESTDATA names another one.
 ///     if (onnx_testdata().empty()) GTEST_SKIP() << "libonnx-testdata is not installed";
 std::filesystem::path onnx_testdata();
 

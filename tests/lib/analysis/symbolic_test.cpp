@@ -100,6 +100,18 @@ TEST(Infer, OldFormsAreReadByTheVersionOfTheirNode) {
   EXPECT_EQ(type_of(parse_graph("graph g (x: float[n,1,3]) -> (y) opset 13 { a: int64[1] = {1}\n y = Squeeze(x, a) }")), "float[n,3]");
 }
 
+TEST(Reference, DoubleModeKeepsDoublePrecisionThroughCasts) {
+  const Graph graph = parse_graph(R"(
+    graph third (x: float[1]) -> (y) opset 13 {
+      three: float[1] = {3}
+      q = Div(x, three)
+      y = Cast(q) {to = 1}
+    })");
+  const Tensor one = Tensor::of<float>({1}, {1});
+  EXPECT_EQ(run_reference(graph, {{"x", one}}).at("y").data<float>()[0], 1.0f / 3.0f);
+  EXPECT_EQ(run_reference(graph, {{"x", one}}, {.in_double = true}).at("y").data<double>()[0], 1.0 / 3.0);
+}
+
 std::vector<std::string> trainable_names(const char* text) {
   const Graph graph = parse_graph(text);
   std::vector<std::string> names;
