@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <span>
 
+#include "lib/analysis/rebatch.h"
 #include "lib/base/error.h"
 
 namespace espalier {
@@ -31,8 +32,7 @@ Graph at_any_batch(const Graph& graph, int64_t batch) {
   const bool fixed = std::any_of(graph.inputs.begin(), graph.inputs.end(), [&](ValueId v) {
     return !graph.initializer(v) && (*graph.value(v).type.dims)[0].known();
   });
-  if (fixed) throw Error(ErrorKind::bad_data, "the model's batch is fixed, expected an open one to run " + std::to_string(batch) + " samples");
-  return graph;
+  return fixed ? rebatch(graph, batch) : graph;
 }
 
 ValueId find_output(const Graph& graph, const std::string& name) {
