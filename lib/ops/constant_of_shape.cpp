@@ -1,6 +1,7 @@
 #include "lib/ops/evaluate.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
+#include "lib/ops/rank.h"
 #include "lib/ops/take.h"
 
 namespace espalier::ops {
@@ -16,7 +17,7 @@ void infer(InferContext& c) {
   const auto sizes = c.numbers(0);
   if (!sizes) {
     const bool counted = c.has_rank(0) && c.dims(0)[0].known();
-    c.set(0, counted ? Type::tensor(value.type(), SymbolicDims(c.dims(0)[0].value())) : Type::tensor(value.type()));
+    c.set(0, counted ? Type::tensor(value.type(), unknown_dims(c, c.dims(0)[0].value())) : Type::tensor(value.type()));
     return;
   }
   for (const Dim& size : *sizes) {

@@ -2,6 +2,7 @@
 #include "lib/ops/gradient.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
+#include "lib/ops/rank.h"
 #include "lib/ops/take.h"
 #include "lib/ops/unit_rules.h"
 
@@ -26,7 +27,7 @@ void infer_expand(InferContext& c) {
     }
     c.set(0, c.elem_type(0), std::move(dims));
   } else if (c.has_rank(1) && c.rank(1) == 1 && c.dims(1)[0].known()) {
-    c.set(0, c.elem_type(0), SymbolicDims(std::max(c.rank(0), c.dims(1)[0].value())));
+    c.set(0, c.elem_type(0), unknown_dims(c, std::max(c.rank(0), c.dims(1)[0].value())));
   }
 }
 

@@ -11,6 +11,7 @@ namespace espalier {
 namespace {
 
 const Fact kNoFact;
+constexpr int64_t kMostNumbers = 1024;  // beyond, a tensor is no shape arithmetic
 
 [[noreturn]] void fail_at(const Node& node, const std::string& message) {
   throw Error(ErrorKind::bad_data, node.where() + ": " + message);
@@ -34,7 +35,7 @@ std::optional<std::vector<int64_t>> InferContext::integers(size_t i) const {
 std::optional<std::vector<Dim>> InferContext::numbers(size_t i) const {
   if (const auto& known = input(i).numbers) return known;
   const Tensor* tensor = constant(i);
-  if (!tensor || !is_integer(tensor->type()) || tensor->rank() > 1) return std::nullopt;
+  if (!tensor || !is_integer(tensor->type()) || tensor->rank() > 1 || tensor->size() > kMostNumbers) return std::nullopt;
   return to_symbolic(tensor->to_int64s());
 }
 

@@ -4,6 +4,7 @@
 #include "lib/ops/gradient.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
+#include "lib/ops/rank.h"
 #include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
@@ -78,7 +79,7 @@ void infer(InferContext& c) {
   const auto shape = requested(c);
   if (!shape) {
     if (c.has_rank(1) && c.rank(1) == 1 && c.dims(1)[0].known()) {
-      c.set(0, c.elem_type(0), SymbolicDims(c.dims(1)[0].value()));
+      c.set(0, c.elem_type(0), unknown_dims(c, c.dims(1)[0].value()));
     }
     return;
   }

@@ -1,11 +1,13 @@
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 #include "lib/ops/boxes.h"
 #include "lib/ops/evaluate.h"
 #include "lib/ops/gradient.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
+#include "lib/ops/rank.h"
 #include "lib/ops/take.h"
 #include "lib/ops/unit_rules.h"
 
@@ -111,8 +113,8 @@ SymbolicDims loosely(const InferContext& c, const std::vector<int64_t>& axes) {
 void infer_without_cuts(InferContext& c) {
   std::optional<std::vector<int64_t>> axes = c.integers(3);
   if (!c.has_input(3) && c.has_rank(1) && c.dims(1)[0].known()) {
-    axes.emplace();
-    for (int64_t i = 0; i < c.dims(1)[0].value(); ++i) axes->push_back(i);
+    axes.emplace(unknown_dims(c, c.dims(1)[0].value()).size());
+    std::iota(axes->begin(), axes->end(), 0);
   }
   c.set(0, c.elem_type(0), axes ? loosely(c, *axes) : SymbolicDims(c.rank(0)));
 }

@@ -4,6 +4,7 @@
 #include "lib/ops/gradient.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
+#include "lib/ops/rank.h"
 #include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
@@ -89,7 +90,7 @@ void infer_unsqueeze(InferContext& c) {
   if (!c.has_rank(0)) return;
   if (unknown) {
     if (c.has_rank(1) && c.rank(1) == 1 && c.dims(1)[0].known()) {
-      c.set(0, c.elem_type(0), SymbolicDims(c.rank(0) + c.dims(1)[0].value()));
+      c.set(0, c.elem_type(0), unknown_dims(c, checked_add(c.rank(0), c.dims(1)[0].value())));
     }
     return;
   }

@@ -197,6 +197,10 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"", "x: float[4] = iota\n i: int64[1] = {4}\n y = Gather(x, i)", "(Gather): index 4 is out of range"},
         Row{"", "a: int64[] = 0\n d: int64[] = 0\n y = Range(a, a, d)", "(Range): delta is 0"},
         Row{"x: float[1,6,1,1]", "y = DepthToSpace(x) {blocksize = 2}", "(DepthToSpace): number of channels is 6"},
+        Row{"x: float[4], s: int64[1000000000000]", "y = Reshape(x, s)", "(Reshape): asks for a tensor of rank 1000000000000"},
+        Row{"s: int64[65]", "y = ConstantOfShape(s)", "(ConstantOfShape): asks for a tensor of rank 65"},
+        Row{"x: float[4], s: int64[1000000000000]", "y = Expand(x, s)", "(Expand): asks for a tensor of rank"},
+        Row{"x: float[4], s: int64[1000000000000]", "y = Slice(x, s, s)", "(Slice): asks for a tensor of rank"},
         Row{"c: float[2], a: float[2]", "y = Where(c, a, a)", "(Where): condition is float[2]"}));
 
 }  // namespace
