@@ -1,8 +1,8 @@
-#include "lib/kernels/matrix.h"
 #include "lib/ops/cost.h"
 #include "lib/ops/gradient.h"
 #include "lib/ops/lower.h"
 #include "lib/ops/matmul_loop.h"
+#include "lib/ops/products.h"
 #include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
@@ -100,45 +100,13 @@ bool is_layer(const Node& node, const Type& w, const Type* bias) {
   return element_count(*dims) == dims->back() && dims->back() == (*weight)[is_set(node, "transB") ? 0 : 1];
 }
 
-bool lower_layer(LowerContext& c) {
-  InnerProductProblem p;
-  Layout src = c.layout(0);
-  if (src.dims()[0] != c.dims(0)[0]) src = Layout::plain(DataType::float32, c.dims(0));
-  p.src = src.dims();
-  p.weights = c.dims(1);
-  p.weights_transposed = !is_set(c.node(), "transB");
-  p.bias = c.has_input(2);
-  p.activations = c.fusion().activations;
-  p.training = c.training();
-  Primitive step = inner_product_forward(p, src);
-  std::vector<Operand> args = {c.read(0, src), c.read(1, step.args[1])};
-  if (p.bias) args.push_back(c.read(2, step.args[2]));
-  args.push_back(c.write(0, step.args.back()));
-  if (p.training) c.keep_hint(step.hint);
-  c.step(std::move(step), args);
-  return true;
-}
-
 /// A layer, or else a matrix product of plain operands.
 bool lower(LowerContext& c) {
   if (c.type(0) != DataType::float32 || element_count(c.output_dims(0)) == 0 || element_count(c.dims(0)) == 0) return false;
   const Type bias = c.has_input(2) ? c.facts().type(2) : Type();
-  if (c.is_weight(1) && is_layer(c.node(), c.facts().type(1), c.has_input(2) ? &bias : nullptr)) return lower_layer(c);
+  if (c.is_weight(1) && is_layer(c.node(), c.facts().type(1), c.has_input(2) ? &bias : nullptr)) return lower_layer(c, !is_set(c.node(), "transB"));
   if (c.has_input(2)) return false;
-  MatMulProblem p;
-  p.transpose_a = is_set(c.node(), "transA");
-  p.transpose_b = is_set(c.node(), "transB");
-  p.c = c.output_dims(0);
-  const int64_t inner = c.dims(0)[p.transpose_a ? 0 : 1];
-  p.a = {p.c[0], inner};
-  p.b = {inner, p.c[1]};
-  p.alpha = c.node().get<float>("alpha", 1.0f);
-  p.activations = c.fusion().activations;
-  Primitive step = matmul(p);
-  const auto plain = [&](size_t i) { return c.read(i, Layout::plain(DataType::float32, c.dims(i))); };
-  const std::vector<Operand> args = {plain(0), plain(1), c.write(0, step.args.back())};
-  c.step(std::move(step), args);
-  return true;
+  return lower_product(c, 0, is_set(c.node(), "transA"), 1, is_set(c.node(), "transB"), c.node().get<float>("alpha", 1.0f));
 }
 
 /// Through the layer's own gradients where it is one; otherwise

@@ -4,6 +4,7 @@
 #include "lib/ops/infer.h"
 #include "lib/ops/lower.h"
 #include "lib/ops/op.h"
+#include "lib/ops/products.h"
 
 namespace espalier::ops {
 namespace {
@@ -75,25 +76,9 @@ Layout source(const LowerContext& c, size_t x, const InnerProductProblem& p) {
   return layout.dims() == p.src ? layout : Layout::plain(DataType::float32, p.src);
 }
 
-/// Where the forward step was no layer (the matrix is an activation): a product of plain operands.
-bool lower_product(LowerContext& c, size_t a, bool transpose_a, size_t b, bool transpose_b) {
-  if (c.has_output(1)) return false;
-  MatMulProblem p;
-  p.transpose_a = transpose_a;
-  p.transpose_b = transpose_b;
-  p.c = c.output_dims(0);
-  const int64_t inner = c.dims(a)[transpose_a ? 0 : 1];
-  p.a = {p.c[0], inner};
-  p.b = {inner, p.c[1]};
-  Primitive step = matmul(p);
-  const auto plain = [&](size_t i) { return c.read(i, Layout::plain(DataType::float32, c.dims(i))); };
-  const std::vector<Operand> args = {plain(a), plain(b), c.write(0, step.args.back())};
-  c.step(std::move(step), args);
-  return true;
-}
-
 bool lower_input(LowerContext& c) {
   if (c.type(0) != DataType::float32) return false;
+  // The forward step was no layer: its matrix is an activation.
   if (!c.hint()) return lower_product(c, 0, false, 1, transposed(c.node()));
   const InnerProductProblem p = problem(c, 2, 1);
   Primitive step = inner_product_backward_data(p, c.hint(), Layout::plain(DataType::float32, c.dims(0)), source(c, 2, p));
@@ -105,6 +90,7 @@ bool lower_input(LowerContext& c) {
 bool lower_weight(LowerContext& c) {
   if (c.type(0) != DataType::float32) return false;
   if (!c.hint()) {
+    if (c.has_output(1)) return false;
     return transposed(c.node()) ? lower_product(c, 0, true, 1, false) : lower_product(c, 1, true, 0, false);
   }
   InnerProductProblem p = problem(c, 0, 2);

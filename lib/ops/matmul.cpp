@@ -3,6 +3,7 @@
 #include "lib/ops/gradient.h"
 #include "lib/ops/lower.h"
 #include "lib/ops/matmul_loop.h"
+#include "lib/ops/products.h"
 #include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
@@ -126,29 +127,12 @@ void gradient(GradientContext& c) {
   c.set_grad(1, type_b.rank() == 1 ? c.add("ReshapeLike", {grad, c.input(1)}) : grad);
 }
 
-/// A weight matrix beside a source of rank 2: a fully connected layer, whose source may lie blocked.
-bool lower_layer(LowerContext& c) {
-  InnerProductProblem p;
-  Layout src = c.layout(0);
-  if (src.dims()[0] != c.dims(0)[0]) src = Layout::plain(DataType::float32, c.dims(0));
-  p.src = src.dims();
-  p.weights = c.dims(1);
-  p.weights_transposed = true;
-  p.activations = c.fusion().activations;
-  p.training = c.training();
-  Primitive step = inner_product_forward(p, src);
-  const std::vector<Operand> args = {c.read(0, src), c.read(1, step.args[1]), c.write(0, step.args.back())};
-  if (p.training) c.keep_hint(step.hint);
-  c.step(std::move(step), args);
-  return true;
-}
-
 /// Plain operands of one rank; a stack beside one matrix is multiplied as one tall matrix.
 bool lower(LowerContext& c) {
   Dims a = c.dims(0), b = c.dims(1);
   const Dims y = c.output_dims(0);
   if (c.type(0) != DataType::float32 || a.size() < 2 || b.size() < 2 || element_count(y) == 0 || a.back() == 0) return false;
-  if (a.size() == 2 && b.size() == 2 && c.is_weight(1)) return lower_layer(c);
+  if (a.size() == 2 && b.size() == 2 && c.is_weight(1)) return lower_layer(c, true);
   MatMulProblem p;
   p.activations = c.fusion().activations;
   if (b.size() == 2) {

@@ -1,0 +1,16 @@
+#pragma once
+
+#include "lib/ops/lower.h"
+
+namespace espalier {
+
+// Fast steps of matrix products: Gemm, MatMul and their gradients.
+
+/// Output 0 = input 0 times the weight matrix in input 1 (stored [K, O] where `transposed`, else [O, K]), plus the bias in
+/// input 2 where there is one: a fully connected layer, whose source may lie blocked.
+bool lower_layer(LowerContext& context, bool transposed);
+
+/// Output 0 = alpha times the product of two plain matrices, each transposed first where it says so.
+bool lower_product(LowerContext& context, size_t a, bool transpose_a, size_t b, bool transpose_b, float alpha = 1);
+
+}  // namespace espalier
