@@ -15,6 +15,8 @@ extern const Pass fuse_pad;
 extern const Pass lift_constants;
 extern const Pass merge_duplicates;
 extern const Pass merge_reshapes;
+extern const Pass prune;
+extern const Pass rebatch;
 extern const Pass remove_dead_code;
 extern const Pass remove_identities;
 extern const Pass simplify;
@@ -32,6 +34,8 @@ constexpr std::array kPasses = {
     &passes::lift_constants,
     &passes::merge_duplicates,
     &passes::merge_reshapes,
+    &passes::prune,
+    &passes::rebatch,
     &passes::remove_dead_code,
     &passes::remove_identities,
     &passes::simplify,

@@ -1,0 +1,20 @@
+#pragma once
+
+#include "passes/pass.h"
+
+namespace espalier {
+
+// prune: whole units (channels) go, everywhere they run through, with the weights that make and read them.
+//
+//     before:  w: float[64,3,3,3], h = Conv(x, w), w2: float[10,64], y = Gemm(h, w2)
+//     after:   w: float[40,3,3,3], h = Conv(x, w), w2: float[10,40], y = Gemm(h, w2)
+//
+// Legal for every unit that is not frozen (DESIGN.md section 7). Gains MACs and parameters; costs accuracy, which training
+// brings back. The certificate is made on every run: the cut graph equals the original with the same units masked.
+//
+// Options: one budget (flops, params or ratio) or a plan; criterion, scope, align, keep, plan, plan-out.
+namespace passes {
+extern const Pass prune;
+}
+
+}  // namespace espalier
