@@ -7,6 +7,7 @@
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
 #include "lib/ops/narrow_types.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -143,6 +144,8 @@ const Op cast_op = {
     .infer = infer,
     .evaluate = cast_evaluate,
     .gradient = gradient,
+    .units = units::same,
+    .cut = cuts::same,
     .cost = cost_elementwise,
     .elementwise = true,
 };

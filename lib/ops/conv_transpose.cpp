@@ -1,6 +1,7 @@
 #include "lib/base/parallel.h"
 #include "lib/ops/cost.h"
 #include "lib/ops/elementwise.h"
+#include "lib/ops/unit_rules.h"
 #include "lib/ops/window.h"
 
 namespace espalier::ops {
@@ -146,6 +147,8 @@ const Op conv_transpose = {
     .name = "ConvTranspose",
     .infer = infer,
     .evaluate = evaluate,
+    .units = units::conv,
+    .cut = cuts::conv,
     .cost = cost,
     .parameters = parameters,
 };

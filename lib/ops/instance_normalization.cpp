@@ -4,6 +4,7 @@
 
 #include "lib/ops/cost.h"
 #include "lib/ops/elementwise.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -82,6 +83,8 @@ const Op instance_normalization = {
     .name = "InstanceNormalization",
     .infer = infer,
     .evaluate = evaluate,
+    .units = units::norm,
+    .cut = cuts::norm,
     .cost = cost,
     .parameters = parameters,
 };

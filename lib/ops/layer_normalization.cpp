@@ -4,6 +4,7 @@
 
 #include "lib/ops/cost.h"
 #include "lib/ops/elementwise.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -89,6 +90,8 @@ const Op layer_normalization = {
     .since = 17,
     .infer = infer,
     .evaluate = evaluate,
+    .units = units::layer_norm,
+    .cut = cuts::layer_norm,
     .cost = cost,
     .parameters = parameters,
 };

@@ -3,6 +3,7 @@
 #include "lib/base/parallel.h"
 #include "lib/ops/elementwise.h"
 #include "lib/ops/pool.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -51,6 +52,8 @@ const Op lp_pool = {
     .name = "LpPool",
     .infer = infer,
     .evaluate = evaluate,
+    .units = units::spatial,
+    .cut = cuts::spatial,
     .cost = cost_pool,
 };
 
