@@ -11,7 +11,8 @@ bool is_narrow(DataType type);
 Tensor widen(const Tensor& x);
 
 /// Numbers rounded to the nearest of a narrow float, halves to even; beyond the largest number that number with `saturate`
-/// (always for float4e2m1), else infinity or NaN. int4 and uint4 truncate and keep the low 4 bits.
+/// (always for float4e2m1), else infinity or NaN. int4 and uint4 truncate; floats beyond
+/// their range saturate, integers keep the low 4 bits.
 /// Source: ONNX, "Float stored in 8 bits" and Cast-23.
 Tensor narrow(const Tensor& x, DataType type, bool saturate);
 
