@@ -19,11 +19,19 @@ InferOptions unit_options() {
   return options;
 }
 
+/// The inputs are declared with just these sizes: nothing has to be bound.
+bool declared_whole(const Graph& graph, const std::map<std::string, Dims>& dims) {
+  return std::all_of(dims.begin(), dims.end(), [&](const auto& entry) {
+    const auto declared = graph.value(graph.find_value(entry.first)).type.known_dims();
+    return declared && *declared == entry.second;
+  });
+}
+
 std::vector<UnitFact> unit_facts(const Graph& graph, const std::map<std::string, Dims>& given) {
   InferOptions options = unit_options();
   const FactTable symbolic = infer(graph, options);
   options.input_dims = concrete_inputs(graph, given);
-  const FactTable bound = infer(graph, options);
+  const FactTable bound = declared_whole(graph, options.input_dims) ? symbolic : infer(graph, options);
   std::vector<UnitFact> result(graph.value_count());
   for (size_t i = 0; i < result.size(); ++i) {
     const auto v = static_cast<ValueId>(i);
