@@ -66,8 +66,27 @@ Descriptor open_for_reading(const fs::path& path) {
   return file;
 }
 
-// One step at a time, no step through a link: what openat2 does, for kernels without it.
-int open_stepwise(int folder, const fs::path& relative) {
+int open_beneath(int folder, const fs::path& relative) {
+  struct open_how how {};
+  how.flags = kReadFlags;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  const long result = syscall(SYS_openat2, folder, relative.c_str(), &how, sizeof how);
+  if (result >= 0 || (errno != ENOSYS && errno != EPERM && errno != E2BIG)) return static_cast<int>(result);
+  return detail::open_stepwise(folder, relative);
+}
+
+void require_confined_name(const std::string& name) {
+  const fs::path path(name);
+  const bool has_nul = name.find('\0') != name.npos;
+  const bool leaves = std::any_of(path.begin(), path.end(), [](const fs::path& p) { return p == ".."; });
+  if (name.empty() || has_nul || path.is_absolute() || leaves || !path.has_filename()) {
+    throw Error(ErrorKind::bad_data, "external file '" + name.substr(0, 200) + "' is not a plain path below the model's folder");
+  }
+}
+
+}  // namespace
+
+int detail::open_stepwise(int folder, const fs::path& relative) {
   Descriptor at(dup(folder));
   for (auto part = relative.begin(); part != relative.end(); ++part) {
     const bool last = std::next(part) == relative.end();
@@ -84,26 +103,6 @@ int open_stepwise(int folder, const fs::path& relative) {
   }
   return dup(at.get());
 }
-
-int open_beneath(int folder, const fs::path& relative) {
-  struct open_how how {};
-  how.flags = kReadFlags;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-  const long result = syscall(SYS_openat2, folder, relative.c_str(), &how, sizeof how);
-  if (result >= 0 || (errno != ENOSYS && errno != EPERM && errno != E2BIG)) return static_cast<int>(result);
-  return open_stepwise(folder, relative);
-}
-
-void require_confined_name(const std::string& name) {
-  const fs::path path(name);
-  const bool has_nul = name.find('\0') != name.npos;
-  const bool leaves = std::any_of(path.begin(), path.end(), [](const fs::path& p) { return p == ".."; });
-  if (name.empty() || has_nul || path.is_absolute() || leaves || !path.has_filename()) {
-    throw Error(ErrorKind::bad_data, "external file '" + name.substr(0, 200) + "' is not a plain path below the model's folder");
-  }
-}
-
-}  // namespace
 
 std::string read_file(const fs::path& path, int64_t max_bytes) {
   const Descriptor file = open_for_reading(path);

@@ -36,6 +36,12 @@ class MappedFile {
   std::span<const std::byte> bytes_;
 };
 
+namespace detail {
+/// What kernels without openat2 do instead: descriptor of `relative` below `folder`, one step at a time, none through a link;
+/// -1 with errno, ELOOP for a link.
+int open_stepwise(int folder, const std::filesystem::path& relative);
+}  // namespace detail
+
 /// A file that appears under its name only when it is complete: written to a temporary one in the same folder, which
 /// commit() syncs and renames. Without commit() nothing is left behind and what was there before stays.
 /// All members throw Error(io).

@@ -1,8 +1,11 @@
 #include "lib/base/file.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <fstream>
 
 #include "lib/base/error.h"
@@ -127,6 +130,26 @@ TEST_F(ConfinedFile, RefusesLinks) {
   } catch (const Error& error) {
     EXPECT_NE(error.hint().find("copy the files"), std::string::npos);
   }
+}
+
+TEST_F(ConfinedFile, DoesTheSameWithoutOpenat2) {
+  fs::create_symlink("../secret", folder_ / "model/link");
+  fs::create_directory_symlink("sub", folder_ / "model/folder_link");
+  const int base = open((folder_ / "model").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  const auto error_of = [&](const char* name) {
+    errno = 0;
+    const int file = detail::open_stepwise(base, name);
+    const int error = errno;
+    if (file >= 0) close(file);
+    return file >= 0 ? 0 : error;
+  };
+  EXPECT_EQ(error_of("data"), 0);
+  EXPECT_EQ(error_of("sub/data"), 0);
+  EXPECT_EQ(error_of("link"), ELOOP);
+  EXPECT_EQ(error_of("folder_link/data"), ELOOP);
+  EXPECT_EQ(error_of("missing"), ENOENT);
+  EXPECT_EQ(error_of("data/below"), ENOTDIR);
+  close(base);
 }
 
 TEST_F(ConfinedFile, CannotReadWhatIsNotAFile) {
