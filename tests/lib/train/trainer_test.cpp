@@ -9,6 +9,7 @@
 #include "lib/base/random.h"
 #include "lib/graph/text.h"
 #include "lib/train/evaluator.h"
+#include "lib/train/gradients.h"
 #include "tests/support/environment.h"
 #include "tests/support/errors.h"
 
@@ -294,6 +295,28 @@ TEST(Train, RefusesNonsense) {
   Dataset wrong = data;
   wrong.targets.mutable_data<int64_t>()[0] = 3;
   EXPECT_THAT(refused(ErrorKind::bad_data, [](TrainConfig&) {}, wrong), HasSubstr("row 0 is 3"));
+}
+
+TEST(GradientSizes, AreTheGradientsOfOneBatchByDifferences) {
+  const Dataset data = clouds(24, 1);
+  const Graph model = parse_graph(kMlp);
+  TrainConfig config = quick();
+  config.batch_size = 24;
+  const auto sizes = gradient_sizes(model, {&data, nullptr, nullptr}, config, 5);
+  ASSERT_EQ(sizes.size(), 4u);
+  const ValueId w = model.find_value("w2");
+  ASSERT_EQ(sizes.at("w2").dims(), (Dims{3, 16}));
+  for (const size_t i : {0u, 17u, 40u}) {
+    double loss[2];
+    for (const int side : {0, 1}) {
+      Graph moved = model;
+      Tensor value = *moved.initializer(w);
+      value.mutable_data<float>()[i] += side ? 1e-2f : -1e-2f;
+      moved.set_initializer(w, value);
+      loss[side] = evaluate(moved, data, {}).loss;
+    }
+    EXPECT_NEAR(sizes.at("w2").data<float>()[i], std::fabs(loss[1] - loss[0]) / 2e-2, 2e-4) << i;
+  }
 }
 
 TEST(Train, LearnsTheSharedDigits) {
