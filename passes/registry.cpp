@@ -6,6 +6,7 @@
 namespace espalier {
 namespace passes {
 // One line a pass, sorted by name; each is defined in the file of its name.
+extern const Pass finetune;
 extern const Pass fold_constants;
 extern const Pass fuse;
 extern const Pass fuse_affine;
@@ -25,6 +26,7 @@ extern const Pass simplify;
 namespace {
 
 constexpr std::array kPasses = {
+    &passes::finetune,
     &passes::fold_constants,
     &passes::fuse,
     &passes::fuse_affine,

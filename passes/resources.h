@@ -8,6 +8,7 @@
 
 #include "lib/data/dataset.h"
 #include "lib/data/preprocess.h"
+#include "lib/train/config.h"
 #include "passes/pass.h"
 
 namespace espalier {
@@ -34,6 +35,8 @@ struct Resources {
 
   /// dL/dw of the named initialisers of a graph over the samples: what prune's criterion `taylor` needs; may be empty.
   std::function<std::map<std::string, Tensor>(const Graph&, const std::vector<std::string>&)> weight_gradients;
+  /// Who listens to training; its `stop` is taken from below.
+  TrainEvents events;
 
   /// Called with one line at a time about what is being done; may be empty.
   std::function<void(const std::string&)> log;

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "lib/analysis/trainable.h"
+#include "lib/analysis/unit_groups.h"
 #include "lib/onnx_io/load.h"
 #include "lib/ops/op.h"
 #include "lib/report/table.h"
@@ -75,6 +76,41 @@ void print_head(const Model& model, const ModelFigures& figures, const std::vect
   }
 }
 
+/// What pruning could take: groups of units, and why the others stay.
+struct Prunable {
+  std::vector<UnitGroup> groups;
+  std::map<std::string, int64_t> frozen;
+  size_t free = 0, free_groups = 0;
+};
+
+Prunable prunable_of(const Graph& graph, const ModelFigures& figures) {
+  const UnitTable table = assign_units(graph, figures.dims);
+  Prunable result;
+  result.groups = unit_groups(table);
+  result.frozen = frozen_reasons(table, result.groups);
+  for (const UnitGroup& g : result.groups) {
+    result.free += g.free.size();
+    result.free_groups += g.free.empty() ? 0 : 1;
+  }
+  return result;
+}
+
+void print_prunable(const Prunable& prunable, bool verbose) {
+  fmt::print("{:<12}{} units in {} of {} groups\n", "prunable", prunable.free, prunable.free_groups, prunable.groups.size());
+  for (const auto& [reason, n] : prunable.frozen) fmt::print("{:<12}{}: {}\n", "frozen", n, printable(reason));
+  if (!verbose || prunable.groups.empty()) return;
+  Table table({"group", "units", "free"});
+  for (const UnitGroup& g : prunable.groups) table.row({g.name, std::to_string(g.members.size()), std::to_string(g.free.size())});
+  fmt::print("\n{}", table.text());
+}
+
+Json to_json(const Prunable& prunable) {
+  Json json = {{"free", prunable.free}, {"groups", Json::array()}, {"frozen", Json::object()}};
+  for (const UnitGroup& g : prunable.groups) json["groups"].push_back({{"name", g.name}, {"units", g.members.size()}, {"free", g.free.size()}});
+  for (const auto& [reason, n] : prunable.frozen) json["frozen"][reason] = n;
+  return json;
+}
+
 void print_ops(const std::map<std::string, OpRow>& rows) {
   Table table({"operator", "nodes", "MACs"});
   std::vector<std::pair<std::string, OpRow>> sorted(rows.begin(), rows.end());
@@ -110,8 +146,12 @@ void run(const Arguments& arguments) {
   json["trainable"] = Json::array();
   for (const ValueId v : trainable) json["trainable"].push_back({{"name", graph.value(v).name}, {"size", graph.constant(v) ? graph.constant(v)->size() : 0}});
 
+  const Prunable prunable = prunable_of(graph, figures);
+  json["units"] = to_json(prunable);
+
   if (arguments.json() != "-") {
     print_head(model, figures, trainable);
+    print_prunable(prunable, arguments.verbose());
     print_ops(rows);
     if (arguments.verbose() && !trainable.empty()) {
       Table table({"trainable", "type"});

@@ -23,7 +23,7 @@ void transform(const Command& command, const Arguments& arguments) {
   job.resources.original = &original;
   job.resources.seed = arguments.seed();
   job.resources.stop = interrupted;
-  if (arguments.verbose()) job.resources.log = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
+  if (arguments.verbose() && !job.resources.log) job.resources.log = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
 
   const auto reports = job.pipeline.run(model, job.resources);  // verifies the graph and the contract after each pass
   const std::string bytes = serialize_model(model);
