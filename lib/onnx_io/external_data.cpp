@@ -82,7 +82,7 @@ bool ExternalWriter::keep_offsets() {
     if (range.length >= 0 && range.length != size_of(entry->tensor)) return false;
     entry->offset = range.offset;
   }
-  std::stable_sort(old.begin(), old.end(), [](const Entry* a, const Entry* b) { return a->offset < b->offset; });
+  std::sort(old.begin(), old.end(), [](const Entry* a, const Entry* b) { return a->offset < b->offset; });
   int64_t end = 0;
   for (const Entry* entry : old) {
     if (entry->offset < end || entry->offset - end > kMaxGap) return false;
@@ -118,7 +118,9 @@ void ExternalWriter::layout() {
 void ExternalWriter::write(AtomicFile& file) const {
   std::vector<size_t> order(entries_.size());
   std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return entries_[a].offset < entries_[b].offset; });
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return std::pair(entries_[a].offset, a) < std::pair(entries_[b].offset, b);  // empty ones share an offset
+  });
   for (const size_t i : order) {
     file.write_zeros(entries_[i].offset - file.size());
     file.write(entries_[i].tensor.bytes());

@@ -99,9 +99,8 @@ void write_model(const Model& model, const WriteContext& context, onnx::ModelPro
   write_graph(model.graph, context, *proto.mutable_graph());
 }
 
-void require_size(const onnx::ModelProto& proto) {
-  const size_t size = proto.ByteSizeLong();
-  if (static_cast<int64_t>(size) > kMessageLimit) {
+void require_size(int64_t size) {
+  if (size > kMessageLimit) {
     throw Error(ErrorKind::bad_data, "model would have " + std::to_string(size) + " bytes, an onnx file ends at 2 GiB")
         .hint("store the weights as external data");
   }
@@ -121,7 +120,7 @@ class FileOutput : public google::protobuf::io::CopyingOutputStream {
 };
 
 void write_message(const onnx::ModelProto& proto, AtomicFile& file) {
-  require_size(proto);
+  require_size(static_cast<int64_t>(proto.ByteSizeLong()));
   FileOutput output(file);
   google::protobuf::io::CopyingOutputStreamAdaptor stream(&output);
   check(proto.SerializeToZeroCopyStream(&stream) && stream.Flush(), "a message that can be written");
@@ -134,6 +133,7 @@ void save_model(const Model& model, const std::filesystem::path& path, const Sav
   ExternalWriter external(data_name);
   const bool too_big = tensor_bytes(model.graph) > kMessageLimit - kStructureReserve;
   const bool inside = options.external_data == ExternalData::never;
+  if (inside) require_size(tensor_bytes(model.graph));
   const bool all = options.external_data == ExternalData::always || too_big;
   onnx::ModelProto proto;
   write_model(model, {inside ? nullptr : &external, all}, proto);
@@ -153,9 +153,10 @@ void save_model(const Model& model, const std::filesystem::path& path, const Sav
 }
 
 std::string serialize_model(const Model& model) {
+  require_size(tensor_bytes(model.graph));  // before they are copied
   onnx::ModelProto proto;
   write_model(model, {}, proto);
-  require_size(proto);
+  require_size(static_cast<int64_t>(proto.ByteSizeLong()));
   return proto.SerializeAsString();
 }
 
