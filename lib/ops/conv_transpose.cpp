@@ -1,6 +1,7 @@
 #include "lib/base/parallel.h"
 #include "lib/ops/cost.h"
 #include "lib/ops/elementwise.h"
+#include "lib/ops/normalized_rows.h"
 #include "lib/ops/unit_rules.h"
 #include "lib/ops/window.h"
 
@@ -140,6 +141,25 @@ Cost cost(const InferContext& c) {
 
 std::vector<int> parameters(const Node&) { return {1, 2}; }
 
+/// dx is the convolution of dy with the same weight; dW is that convolution's weight gradient.
+void gradient(GradientContext& c) {
+  const ValueId x = c.input(0), w = c.input(1), dy = c.grad_output();
+  const Type& type = c.type(c.output());
+  const auto strides = c.node().get<Dims>("strides", {}), extra = c.node().get<Dims>("output_padding", {});
+  for (size_t i = 0; i < extra.size(); ++i) {
+    if (extra[i] >= (strides.empty() ? 1 : strides.at(i))) c.fail("cannot be differentiated: output_padding is not below the stride");
+  }
+  const auto auto_pad = c.node().get<std::string>("auto_pad", "NOTSET");
+  if (c.node().has("output_shape") || auto_pad.starts_with("SAME")) c.fail("cannot be differentiated with output_shape or auto_pad");
+  std::vector<Attribute> attributes = c.node().attributes;
+  std::erase_if(attributes, [](const Attribute& a) { return a.name == "output_padding"; });
+  if (c.wants(0)) c.set_grad(0, c.add("Conv", {dy, w}, attributes));
+  if (c.wants(1)) c.set_grad(1, c.add("ConvGradWeight", {dy, x, w}, attributes));
+  if (!c.wants(2)) return;
+  if (!type.has_rank()) c.fail("cannot be differentiated: the rank of its output is not known");
+  c.set_grad(2, c.add("ReduceSum", {dy, integers(c, channel_sum_axes(type.rank()))}, {{"keepdims", int64_t{0}, {}}}));
+}
+
 }  // namespace
 
 extern const Op conv_transpose;
@@ -147,6 +167,7 @@ const Op conv_transpose = {
     .name = "ConvTranspose",
     .infer = infer,
     .evaluate = evaluate,
+    .gradient = gradient,
     .units = units::conv,
     .cut = cuts::conv,
     .cost = cost,

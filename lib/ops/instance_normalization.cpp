@@ -4,6 +4,7 @@
 
 #include "lib/ops/cost.h"
 #include "lib/ops/elementwise.h"
+#include "lib/ops/normalized_rows.h"
 #include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
@@ -76,6 +77,25 @@ Cost cost(const InferContext& c) { return {.flops = checked_mul(7, known_element
 
 std::vector<int> parameters(const Node&) { return {1, 2}; }
 
+void instance_gradient(GradientContext& c) {
+  const Type& type = c.type(c.input(0));
+  if (!type.has_rank()) c.fail("cannot be differentiated: the rank of its input is not known");
+  std::vector<int64_t> plane, behind;  // the spatial axes, as x and as a scale without a batch counts them
+  for (int64_t axis = 2; axis < type.rank(); ++axis) plane.push_back(axis);
+  for (int64_t axis = 1; axis + 1 < type.rank(); ++axis) behind.push_back(axis);
+  const NormalizedRows rows(c, plane, static_cast<double>(c.node().get<float>("epsilon", 1e-5f)), true);
+  const ValueId dy = c.grad_output();
+  const auto channel_sum = [&](ValueId v) {
+    return c.add("ReduceSum", {v, integers(c, channel_sum_axes(type.rank()))}, {{"keepdims", int64_t{0}, {}}});
+  };
+  if (c.wants(0)) {
+    const ValueId scale = c.add("Unsqueeze", {c.input(1), integers(c, behind)});
+    c.set_grad(0, rows.gradient(c, c.add("Mul", {dy, scale})));
+  }
+  if (c.wants(1)) c.set_grad(1, channel_sum(c.add("Mul", {dy, rows.value})));
+  if (c.wants(2)) c.set_grad(2, channel_sum(dy));
+}
+
 }  // namespace
 
 extern const Op instance_normalization;
@@ -83,6 +103,7 @@ const Op instance_normalization = {
     .name = "InstanceNormalization",
     .infer = infer,
     .evaluate = evaluate,
+    .gradient = instance_gradient,
     .units = units::norm,
     .cut = cuts::norm,
     .cost = cost,

@@ -4,6 +4,7 @@
 
 #include "lib/ops/cost.h"
 #include "lib/ops/elementwise.h"
+#include "lib/ops/normalized_rows.h"
 #include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
@@ -82,6 +83,22 @@ Cost cost(const InferContext& c) { return {.flops = checked_mul(7, known_element
 
 std::vector<int> parameters(const Node&) { return {1, 2}; }
 
+void gradient(GradientContext& c) {
+  if (c.grad_output(1) != kNone || c.grad_output(2) != kNone) c.fail("cannot be differentiated through its statistics");
+  const Type& type = c.type(c.input(0));
+  int64_t axis = c.node().get<int64_t>("axis", -1), end = 0;
+  if (axis >= 0 && !type.has_rank()) c.fail("cannot be differentiated: the rank of its input is not known");
+  if (axis >= 0) end = type.rank();
+  std::vector<int64_t> axes;
+  for (; axis < end; ++axis) axes.push_back(axis);
+  const double epsilon = static_cast<double>(c.node().get<float>("epsilon", 1e-5f));
+  const NormalizedRows rows(c, axes, epsilon, subtracts_mean(c.node()));
+  const ValueId dy = c.grad_output();
+  if (c.wants(0)) c.set_grad(0, rows.gradient(c, c.add("Mul", {dy, c.input(1)})));
+  if (c.wants(1)) c.set_grad(1, sum_to_input(c, c.add("Mul", {dy, rows.value}), 1));
+  if (c.wants(2)) c.set_grad(2, sum_to_input(c, dy, 2));
+}
+
 }  // namespace
 
 extern const Op layer_normalization;
@@ -90,6 +107,7 @@ const Op layer_normalization = {
     .since = 17,
     .infer = infer,
     .evaluate = evaluate,
+    .gradient = gradient,
     .units = units::layer_norm,
     .cut = cuts::layer_norm,
     .cost = cost,
@@ -102,6 +120,7 @@ const Op rms_normalization = {
     .since = 23,
     .infer = infer,
     .evaluate = evaluate,
+    .gradient = gradient,
     .cost = cost,
     .parameters = parameters,
 };

@@ -1,6 +1,7 @@
 // Every gradient against central differences in double.
 #include <gtest/gtest.h>
 
+#include "lib/ops/op.h"
 #include "tests/lib/autodiff/gradient_check.h"
 
 namespace espalier::testing {
@@ -117,6 +118,33 @@ TEST(Gradient, BatchNormalization) {
   EXPECT_GRADIENTS("graph g (" + inputs + ") -> (y, rm, rv) { y, rm, rv = BatchNormalization(x, s, b, m, v) {training_mode = 1} }", options);
   EXPECT_GRADIENTS("graph g (x: float[5,3], s: float[3], b: float[3], m: float[3], v: float[3]) -> (y, rm, rv) "
                    "{ y, rm, rv = BatchNormalization(x, s, b, m, v) {training_mode = 1, epsilon = 0.1} }", options);
+}
+
+TEST(Gradient, ConvTranspose) {
+  const std::string inputs = "x: float[n,4,3,2], w: float[4,3,3,3], b: float[3]";
+  EXPECT_GRADIENTS(one(inputs, "ConvTranspose(x, w, b)"));
+  EXPECT_GRADIENTS(one(inputs, "ConvTranspose(x, w, b) {strides = [2,2], pads = [1,0,1,1], output_padding = [1,0]}"));
+  EXPECT_GRADIENTS(one(inputs, "ConvTranspose(x, w, b) {dilations = [2,1]}"));
+  EXPECT_GRADIENTS(one("x: float[n,4,3], w: float[4,3,2]", "ConvTranspose(x, w) {group = 2, strides = [2]}"));
+}
+
+TEST(Gradient, OtherNormalizations) {
+  EXPECT_GRADIENTS(one("x: float[n,3,4], s: float[4], b: float[4]", "LayerNormalization(x, s, b)"));
+  EXPECT_GRADIENTS(one("x: float[n,3,4], s: float[3,4], b: float[4]", "LayerNormalization(x, s, b) {axis = 1, epsilon = 0.01}"));
+  EXPECT_GRADIENTS(one("x: float[n,3,4], s: float[4]", "RMSNormalization(x, s)", "", 23));
+  EXPECT_GRADIENTS(one("x: float[n,3,4,2], s: float[3], b: float[3]", "InstanceNormalization(x, s, b)"));
+}
+
+TEST(Gradient, EveryOperatorOfTheCoreHasOne) {
+  for (const char* name : {"Conv", "BatchNormalization", "Relu", "LeakyRelu", "Clip", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish",
+                           "Add", "Sub", "Mul", "Div", "Sum", "Neg", "Pow", "Sqrt", "Exp", "Log", "Concat", "MaxPool",
+                           "AveragePool", "GlobalAveragePool", "Gemm", "MatMul", "Flatten", "Reshape", "Transpose", "Squeeze",
+                           "Unsqueeze", "Softmax", "LogSoftmax", "Dropout", "Identity", "Pad", "ReduceMean", "ReduceSum", "Split",
+                           "Slice", "Gather", "Cast", "SoftmaxCrossEntropyLoss", "NegativeLogLikelihoodLoss"}) {
+    const Op* op = find_op("", name);
+    ASSERT_NE(op, nullptr) << name;
+    EXPECT_NE(op->gradient, nullptr) << name;
+  }
 }
 
 TEST(Gradient, MaxPool) {
