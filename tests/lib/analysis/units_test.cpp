@@ -41,20 +41,19 @@ TEST(Units, FreeUnitsAndFrozenReasonsOfTheSyntheticModelsAreGolden) {
 
 TEST(Units, RandomCutsEqualTheMaskedOriginalAtEveryValue) {
   for (const UnitModel& model : unit_models()) {
-    for (const double ratio : {0.3, 0.5, 0.7}) {
-      for (const uint64_t seed : {1, 2, 3}) {
-        SCOPED_TRACE(model.name + " at " + std::to_string(ratio) + ", seed " + std::to_string(seed));
-        UnitTable table = assign_units(model.graph);
-        const Chosen chosen = choose_units(table, {keep_share(1 - ratio), {}, seed});
-        verify(chosen.cut.graph);
-        const auto feeds = random_feeds(table, seed);
-        const Certificate c = certify(table, chosen.keep, chosen.cut, feeds);
-        EXPECT_LT(c.error, kTolerance);
-        const bool removed = std::find(chosen.keep.begin(), chosen.keep.end(), false) != chosen.keep.end();
-        EXPECT_EQ(c.vacuous, !removed);
-        const auto bad = first_difference(table, chosen.keep, chosen.cut, feeds, kTolerance);
-        EXPECT_FALSE(bad) << table.graph->node(bad->node).where() << " " << bad->value << " " << bad->error;
-      }
+    for (const uint64_t seed : {3, 5, 7}) {
+      const double ratio = static_cast<double>(seed) / 10;
+      SCOPED_TRACE(model.name + " at " + std::to_string(ratio));
+      UnitTable table = assign_units(model.graph);
+      const Chosen chosen = choose_units(table, {keep_share(1 - ratio), {}, seed});
+      verify(chosen.cut.graph);
+      const auto feeds = random_feeds(table, seed);
+      const Certificate c = certify(table, chosen.keep, chosen.cut, feeds);
+      EXPECT_LT(c.error, kTolerance);
+      const bool removed = std::find(chosen.keep.begin(), chosen.keep.end(), false) != chosen.keep.end();
+      EXPECT_EQ(c.vacuous, !removed);
+      const auto bad = first_difference(table, chosen.keep, chosen.cut, feeds, kTolerance);
+      EXPECT_FALSE(bad) << table.graph->node(bad->node).where() << " " << bad->value << " " << bad->error;
     }
   }
 }

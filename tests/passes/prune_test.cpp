@@ -1,0 +1,117 @@
+#include "passes/prune/prune.h"
+
+#include <gtest/gtest.h>
+
+#include "lib/analysis/surgeon.h"
+#include "lib/base/file.h"
+#include "lib/graph/text.h"
+#include "passes/pipeline.h"
+#include "passes/prune/plan.h"
+#include "tests/support/environment.h"
+
+namespace espalier {
+namespace {
+
+constexpr const char* kNet = R"(graph g (x: float[1,3]) -> (y: float[1,2]) opset 13 {
+  w: float[3,4] = {1, 20, 3, 40, 1, 20, 3, 40, 1, 20, 3, 40}
+  v: float[4,2] = {1, 1, 20, 20, 3, 3, 40, 40}
+  "first": h = MatMul(x, w)
+  "relu": r = Relu(h)
+  "last": y = MatMul(r, v)
+})";
+
+Model net() {
+  Model model;
+  model.graph = parse_graph(kNet);
+  return model;
+}
+
+PassReport run(Model& model, const std::string& text) { return Pipeline::parse(text).run(model, Resources{}).at(0); }
+
+Tensor constant(const Model& model, const char* name) { return *model.graph.initializer(model.graph.find_value(name)); }
+
+TEST(Prune, TakesTheUnitsOfLeastWorthAndShowsItsCertificate) {
+  Model model = net();
+  const PassReport report = run(model, "prune{flops=0.5}");
+  EXPECT_EQ(constant(model, "w"), parse_tensor("float[3,2] {20, 40, 20, 40, 20, 40}"));
+  EXPECT_EQ(constant(model, "v"), parse_tensor("float[2,2] {20, 20, 40, 40}"));
+  EXPECT_EQ(report.verification.state, Verification::State::passed);
+  EXPECT_EQ(report.counters.at("units-removed"), 2);
+  EXPECT_EQ(report.figures.at("macs"), 10);
+  EXPECT_EQ(report.figures.at("macs-before"), 20);
+}
+
+TEST(Prune, KeepsWhatItIsAskedToKeep) {
+  Model model = net();
+  EXPECT_THROW(run(model, "prune{flops=0.5 keep=first}"), Error);
+  Model other = net();
+  EXPECT_THROW(run(other, "prune{flops=0.5 keep=nothing}"), Error);
+}
+
+TEST(Prune, WritesAPlanThatGivesTheSameModelAgain) {
+  testing::TemporaryFolder folder;
+  const std::string file = (folder / "plan.json").string();
+  Model first = net(), second = net();
+  run(first, "prune{ratio=0.25 plan-out=\"" + file + "\"}");
+  run(second, "prune{plan=\"" + file + "\"}");
+  EXPECT_TRUE(same_graph(first.graph, second.graph));
+  EXPECT_EQ(constant(first, "w").dims(), (Dims{3, 3}));
+}
+
+TEST(Prune, AppliesAPlanWrittenByHand) {
+  testing::TemporaryFolder folder;
+  const std::string file = (folder / "plan.json").string();
+  Model model = net();
+  write_file(file, R"({"format": "espalier prune plan 1", "model": ")" + structure_hash(model.graph) + R"(",
+    "groups": [{"name": "hidden", "layers": [{"node": "first", "channels": 4, "units": [0, 1, 2, 3], "kept": [0, 3]}]}]})");
+  run(model, "prune{plan=\"" + file + "\"}");
+  EXPECT_EQ(constant(model, "w"), parse_tensor("float[3,2] {1, 40, 1, 40, 1, 40}"));
+}
+
+TEST(Prune, NeedsExactlyOneBudgetAndAKnownCriterion) {
+  for (const char* text : {"prune", "prune{flops=0.5 params=0.5}", "prune{flops=0.5 criterion=taylor}", "prune{flops=0.5 align=x}"}) {
+    SCOPED_TRACE(text);
+    Model model = net();
+    EXPECT_THROW(run(model, text), Error);
+  }
+}
+
+TEST(Prune, SaysWhereATargetCannotBeReached) {
+  Model model = net();
+  try {
+    run(model, "prune{flops=0.01}");
+    FAIL() << "a budget below what frozen units cost was met";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), ErrorKind::target);
+  }
+}
+
+TEST(PrunePlan, RefusesFaultsClearly) {
+  const Graph graph = parse_graph(kNet);
+  const UnitTable table = assign_units(graph);
+  EXPECT_THROW(parse_plan("{"), Error);
+  EXPECT_THROW(parse_plan("{}"), Error);
+  EXPECT_THROW(parse_plan(R"({"format": "espalier prune plan 1", "model": 3, "groups": []})"), Error);
+  PrunePlan plan = make_plan(table, std::vector<bool>(static_cast<size_t>(table.units.size()), true), {}, "test");
+  EXPECT_EQ(print_plan(parse_plan(print_plan(plan))), print_plan(plan));
+  PrunePlan other = plan;
+  other.model = "0";
+  EXPECT_THROW(apply_plan(table, other), Error);
+  other = plan;
+  other.groups.at(0).layers.at(0).kept = {17};
+  EXPECT_THROW(apply_plan(table, other), Error);
+  other = plan;
+  other.groups.at(0).layers.at(0).node = "nobody";
+  EXPECT_THROW(apply_plan(table, other), Error);
+}
+
+TEST(Rebatch, IsAPassOfThePipeline) {
+  Model model = net();
+  run(model, "rebatch{n=8}");
+  EXPECT_EQ(model.graph.value(model.graph.inputs[0]).type.str(), "float[8,3]");
+  Model other = net();
+  EXPECT_THROW(run(other, "rebatch"), Error);
+}
+
+}  // namespace
+}  // namespace espalier
