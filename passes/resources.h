@@ -33,11 +33,6 @@ struct Resources {
   /// A model that teaches, given by the user; null: `original` may.
   const Model* teacher = nullptr;
 
-  /// dL/dw of the named initialisers of a graph over the samples: what prune's criterion `taylor` needs; may be empty.
-  std::function<std::map<std::string, Tensor>(const Graph&, const std::vector<std::string>&)> weight_gradients;
-  /// Who listens to training; its `stop` is taken from below.
-  TrainEvents events;
-
   /// Called with one line at a time about what is being done; may be empty.
   std::function<void(const std::string&)> log;
   /// Called with the pass's number (from 1), its text and the graph after it; may be empty.

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <set>
 
 #include "lib/base/error.h"
 #include "lib/base/random.h"
@@ -149,15 +148,6 @@ std::vector<double> unit_importance(const UnitTable& table, const ImportanceOpti
   }
   normalise(table, worth);
   return worth;
-}
-
-std::vector<std::string> importance_weights(const UnitTable& table) {
-  std::set<std::string> names;
-  for (const Slice& s : slices(table)) {
-    const ValueId v = weight_of(table, s);
-    if (table.graph->initializer(v) && !normalises(table, s)) names.insert(table.graph->value(v).name);
-  }
-  return {names.begin(), names.end()};
 }
 
 }  // namespace espalier

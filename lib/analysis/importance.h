@@ -24,7 +24,7 @@ std::string_view name(Criterion criterion);
 
 struct ImportanceOptions {
   Criterion criterion = Criterion::l2;
-  /// For taylor: dL/dw by name of the initialiser, of the initialiser's dims.
+  /// For taylor: the size of dL/dw by name of the initialiser, of the initialiser's dims.
   std::map<std::string, Tensor> gradients;
   uint64_t seed = 0;
 };
@@ -34,8 +34,5 @@ struct ImportanceOptions {
 /// compare. batch_norm: a group without a BatchNormalization is judged by l2.
 /// Throws Error(usage) for taylor where no weight of any group has a gradient.
 std::vector<double> unit_importance(const UnitTable& table, const ImportanceOptions& options);
-
-/// Names of the initialisers whose gradients taylor reads.
-std::vector<std::string> importance_weights(const UnitTable& table);
 
 }  // namespace espalier

@@ -133,24 +133,25 @@ ValueId CutContext::cut_constant(ValueId from, Tensor tensor) {
     const auto pinned = state_.pinned.find(from);
     return pinned == state_.pinned.end() ? from : pinned->second;
   }
-  const ValueId made = constant_like(std::move(tensor), graph().value(from).name);
-  state_.cut_from.emplace(made, from);
-  return made;
+  return constant_of(std::move(tensor), graph().value(from).name, from);
 }
 
 ValueId CutContext::numbers(const std::vector<int64_t>& values, const std::string& hint) {
   return constant_like(Tensor::of<int64_t>({static_cast<int64_t>(values.size())}, values), hint);
 }
 
-ValueId CutContext::constant_like(Tensor tensor, const std::string& hint) {
+ValueId CutContext::constant_of(Tensor tensor, const std::string& hint, ValueId from) {
   const size_t hash = content_hash(tensor);
   const auto [begin, end] = state_.by_content.equal_range(hash);
   for (auto it = begin; it != end; ++it) {
-    if (*state_.graph.initializer(it->second) == tensor) return it->second;
+    const auto origin = state_.cut_from.find(it->second);
+    const ValueId cut_from = origin == state_.cut_from.end() ? kNone : origin->second;
+    if (cut_from == from && *state_.graph.initializer(it->second) == tensor) return it->second;
   }
   const ValueId made = state_.graph.add_value(hint, Type::tensor(tensor.type(), tensor.dims()));
   state_.graph.set_initializer(made, std::move(tensor));
   state_.by_content.emplace(hash, made);
+  if (from != kNone) state_.cut_from.emplace(made, from);
   return made;
 }
 

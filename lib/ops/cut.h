@@ -71,10 +71,11 @@ class CutContext : public UnitNode {
   void set_attribute(const std::string& name, Attribute::Value value) { state_.graph.set_attribute(id_, name, std::move(value)); }
   void erase_attribute(std::string_view name) { state_.graph.erase_attribute(id_, name); }
   int opset() const { return state_.graph.opset(); }
-  /// A constant cut from `from`; `from` itself if it is the same, and one value for equal contents.
+  /// A constant cut from `from`; `from` itself if it is the same, and one value for equal cuts of one constant. Equal
+  /// cuts of different ones stay apart: they are trained apart.
   ValueId cut_constant(ValueId from, Tensor tensor);
   ValueId numbers(const std::vector<int64_t>& values, const std::string& hint);
-  ValueId constant_like(Tensor tensor, const std::string& hint);
+  ValueId constant_like(Tensor tensor, const std::string& hint) { return constant_of(std::move(tensor), hint, kNone); }
   /// Adds a node of one output before this one.
   ValueId before(const std::string& op, std::vector<ValueId> inputs, std::vector<Attribute> attributes, const std::string& hint);
   /// This node's output `i` becomes an inner value; a new node after it makes the output.
@@ -96,6 +97,8 @@ class CutContext : public UnitNode {
   Tensor follow(const Tensor& tensor, const std::vector<Bundle>& kept, int lead) const;
 
  private:
+  ValueId constant_of(Tensor tensor, const std::string& hint, ValueId from);
+
   CutState& state_;
   NodeId next_;  ///< the node after this one in the original order
 };

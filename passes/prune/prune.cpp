@@ -9,6 +9,7 @@
 #include "lib/analysis/certificate.h"
 #include "lib/analysis/importance.h"
 #include "lib/base/file.h"
+#include "lib/train/gradients.h"
 #include "passes/compare.h"
 #include "passes/prune/plan.h"
 #include "passes/resources.h"
@@ -21,6 +22,7 @@ using Kind = PassOption::Kind;
 /// The cut graph and the masked original may differ by rounding only.
 constexpr double kCertificateTolerance = 1e-4;
 constexpr size_t kReasonsNoted = 6;
+constexpr int64_t kGradientBatches = 16;
 constexpr int64_t kMaxPlanBytes = int64_t{1} << 28;
 
 constexpr PassOption kOptions[] = {
@@ -83,15 +85,23 @@ void keep_named(UnitTable& table, const std::string& pattern) {
   if (!any) throw Error(ErrorKind::usage, "keep='" + pattern + "' names no node at which units are born");
 }
 
+/// dL/dw over some batches of the training data, the loss being that of its labels.
+std::map<std::string, Tensor> gradients_of(const Graph& graph, const Resources& resources) {
+  if (!resources.train || !resources.train->labelled()) {
+    throw Error(ErrorKind::usage, "criterion=taylor needs data with labels").hint("give --train FILE, or use criterion=l2");
+  }
+  TrainConfig config;
+  config.preprocessing = resources.preprocessing;
+  config.seed = resources.seed;
+  return gradient_sizes(graph, {resources.train, nullptr, nullptr}, config, kGradientBatches);
+}
+
 std::vector<double> scores_of(const UnitTable& table, const PassContext& c) {
   ImportanceOptions options;
   options.criterion = parse_criterion(c.options().text("criterion"));
   options.seed = c.resources().seed;
   if (options.criterion == Criterion::taylor) {
-    if (!c.resources().weight_gradients) {
-      throw Error(ErrorKind::usage, "criterion=taylor needs data").hint("give data, or use criterion=l2");
-    }
-    options.gradients = c.resources().weight_gradients(*table.graph, importance_weights(table));
+    options.gradients = gradients_of(*table.graph, c.resources());
   }
   return unit_importance(table, options);
 }

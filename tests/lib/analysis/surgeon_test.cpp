@@ -144,6 +144,25 @@ TEST(Surgeon, SharedWeightsAreCutPerUse) {
   EXPECT_EQ(infer(cut).type(cut.find_value("b")).str(), "float[2,4]");
 }
 
+TEST(Surgeon, EqualCutsOfDifferentParametersStayApart) {
+  const Graph before = parse_graph(R"(graph g (x: float[1,3,4,4]) -> (y) opset 13 {
+    w: float[4,3,1,1] = fill(1)
+    v: float[4,4,1,1] = fill(2)
+    u: float[2,4,1,1] = fill(3)
+    b: float[4] = zeros
+    c: float[4] = zeros
+    "first": h = Conv(x, w, b)
+    "second": g = Conv(h, v, c)
+    y = Conv(g, u)
+  })");
+  UnitTable table = assign_units(before);
+  const Graph cut = choose_units(table, {keep_share(0.5), {}, 1}).cut.graph;
+  const ValueId b = cut.find_value("b"), c = cut.find_value("c");
+  ASSERT_TRUE(cut.initializer(b) && cut.initializer(c));
+  EXPECT_EQ(cut.users(b).size(), 1u);
+  EXPECT_EQ(cut.users(c).size(), 1u);
+}
+
 TEST(Surgeon, NothingRemovedChangesNothing) {
   const Graph before = parse_graph(R"(graph g (x: float[1,2]) -> (y) opset 13 {
     w: float[2,3] = fill(1)
