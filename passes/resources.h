@@ -33,6 +33,9 @@ struct Resources {
   /// A model that teaches, given by the user; null: `original` may.
   const Model* teacher = nullptr;
 
+  /// Who listens to training; its `stop` is taken from below.
+  TrainEvents events;
+
   /// Called with one line at a time about what is being done; may be empty.
   std::function<void(const std::string&)> log;
   /// Called with the pass's number (from 1), its text and the graph after it; may be empty.
