@@ -15,7 +15,7 @@ struct Facet {
 constexpr Facet kFacets[] = {
     {"infer", [](const Op& o) { return o.infer != nullptr; }},
     {"evaluate", [](const Op& o) { return o.evaluate != nullptr; }},
-    {"lower", [](const Op& o) { return o.lower != nullptr; }},
+    {"lower", [](const Op& o) { return o.lower || o.element || o.is_view; }},
     {"gradient", [](const Op& o) { return o.gradient != nullptr; }},
     {"units", [](const Op& o) { return o.units != nullptr; }},
     {"cut", [](const Op& o) { return o.cut != nullptr; }},
@@ -45,7 +45,8 @@ void run(const Arguments& arguments) {
     fmt::print("{}", table.text());
     fmt::print(
         "\nwhat a gap means:\n"
-        "  lower       runs by its plain reference, slower, in plain layouts\n"
+        "  lower       (a step of its own, a link of fused elementwise chains, or no step at all: a view)\n"
+        "              runs by its plain reference, slower, in plain layouts\n"
         "  gradient    nothing before it can be trained through it; integer and shape operators have none\n"
         "  units, cut  freezes the units that reach it, with its name as the reason\n"
         "  cost        counts as bytes moved only: it has no multiplications of weights\n"
