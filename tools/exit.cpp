@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <new>
 #include <string>
+#include <system_error>
 
 #include "lib/base/error.h"
 #include "lib/report/table.h"
@@ -41,6 +42,8 @@ int exit_code_of(const std::function<void()>& body) {
     return fail(ErrorKind::internal, "out of memory", "");
   } catch (const std::filesystem::filesystem_error& error) {
     return fail(ErrorKind::io, error.code().message() + ": '" + error.path1().string() + "'", "");
+  } catch (const std::system_error& error) {  // a stream that cannot be written
+    return fail(ErrorKind::io, error.what(), "");
   } catch (const std::exception& error) {
     return fail(ErrorKind::internal, std::string("unexpected: ") + error.what(), "this is a bug of espalier");
   } catch (...) {

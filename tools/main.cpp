@@ -53,6 +53,7 @@ void run(std::span<const std::string> words) {
   const Command& command = find_command(words[0]);
   const auto arguments = Arguments::parse(words.subspan(1), options_of(command), command.positional);
   if (arguments.help()) return fmt::print("{}", usage(command));
+  arguments.seed();  // is a number, whether the command uses it or not
   if (arguments.has("threads")) set_thread_count(static_cast<int>(arguments.integer("threads", 1)));
   if (arguments.has("json") && arguments.json() != "-") {
     std::vector<std::string> inputs;
