@@ -1,6 +1,7 @@
 #include "lib/facade/espalier.h"
 
 #include <map>
+#include <optional>
 
 #include "lib/analysis/cost.h"
 #include "lib/analysis/infer.h"
@@ -39,6 +40,24 @@ std::map<std::string, int64_t> unit_symbols(const Graph& graph) {
   return symbols;
 }
 
+std::optional<Dataset> samples(const std::string& spec, const Graph& graph) {
+  if (spec.empty()) return std::nullopt;
+  std::vector<std::string> inputs;
+  for (const ValueId id : graph.inputs) {
+    if (!graph.initializer(id)) inputs.push_back(graph.value(id).name);
+  }
+  return open_dataset(spec, inputs);
+}
+
+Preprocessing preprocessing_of(const ApplySettings& settings) {
+  const auto numbers = [](const std::string& text, const char* what) {
+    return text.empty() ? std::vector<double>() : parse_numbers(text, what);
+  };
+  return {.scale = numbers(settings.scale, "scale"),
+          .mean = numbers(settings.mean, "mean"),
+          .std = numbers(settings.std, "std")};
+}
+
 CostTotals totals(const Graph& graph) {
   InferOptions options;
   options.symbols = unit_symbols(graph);
@@ -65,6 +84,11 @@ std::vector<Change> Network::apply(std::string_view pipeline, const ApplySetting
   resources.verify = settings.verify;
   resources.log = settings.log;
   resources.stop = settings.stop;
+  const std::optional<Dataset> train = samples(settings.train, model_->graph);
+  const std::optional<Dataset> validation = samples(settings.validation, model_->graph);
+  if (train) resources.train = &*train;
+  if (validation) resources.validation = &*validation;
+  resources.preprocessing = preprocessing_of(settings);
 
   Model model = *model_;
   std::vector<Change> changes;

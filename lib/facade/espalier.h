@@ -24,6 +24,11 @@ struct Model;
 struct ApplySettings {
   uint64_t seed = 0;
   int threads = 0;     ///< 0: what affinity and cgroup allow; holds for the whole process
+  /// Samples for passes that learn or measure, as `espalier slim --train` and `--val` take them: "train.npz",
+  /// "data.npz:x=images,y=labels", MNIST's IDX. Without `validation` a tenth of `train` is set aside.
+  std::string train = {}, validation = {};
+  /// What the model gets is (x * scale - mean) / std: "1/255", "0.5,0.4,0.3"; empty: 1, 0, 1.
+  std::string scale = {}, mean = {}, std = {};
   bool verify = true;  ///< compare the outputs before and after each pass that promises them equal
   std::function<void(const std::string&)> log = {};  ///< called with one line at a time; may be empty
   std::function<bool()> stop = {};                   ///< asked between steps; true ends with Error(interrupted)
@@ -54,8 +59,8 @@ class Network {
   std::string text() const;
 
   /// Runs a pipeline such as "simplify, prune{flops=0.5}, fuse" and returns what each pass did. On an exception the
-  /// network is as it was before. Throws Error(usage) for a text that is no pipeline, Error(verification) if a pass broke
-  /// its promise.
+  /// network is as it was before. Throws Error(usage) for a text that is no pipeline or a setting that cannot be read,
+  /// Error(verification) if a pass broke its promise, and what reading the data throws.
   std::vector<Change> apply(std::string_view pipeline, const ApplySettings& settings = {});
 
   /// Multiply-accumulates of one run, every symbolic size of the inputs (a batch, say) taken as 1. Nodes whose sizes

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "tests/support/environment.h"
 
 namespace espalier {
@@ -56,6 +59,44 @@ TEST(Network, SavesAndLoadsBack) {
   const Network net = Network::parse(kTiny);
   net.save(path);
   EXPECT_EQ(Network::load(path).text(), net.text());
+}
+
+/// A npy file of `values`.
+template <class T>
+void write_npy(const std::filesystem::path& path, const std::string& descr, const std::string& shape, const std::vector<T>& values) {
+  std::string header = "{'descr': '" + descr + "', 'fortran_order': False, 'shape': " + shape + ", }";
+  header += std::string(117 - header.size(), ' ') + "\n";  // with the 10 bytes before it, a multiple of 64
+  std::ofstream out(path, std::ios::binary);
+  out << std::string("\x93NUMPY\x01\x00\x76\x00", 10) << header;
+  out.write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(values.size() * sizeof(T)));
+}
+
+TEST(Network, TrainsOnTheDataNamed) {
+  const TemporaryFolder folder;
+  std::vector<float> x;
+  std::vector<int64_t> y;
+  for (int i = 0; i < 64; ++i) {
+    for (int k = 0; k < 4; ++k) x.push_back(static_cast<float>((i * 7 + k * 3) % 11) / 11.0f);
+    y.push_back(i % 2);
+  }
+  write_npy(folder / "x.npy", "<f4", "(64, 4)", x);
+  write_npy(folder / "y.npy", "<i8", "(64,)", y);
+  Network net = Network::parse(kTiny);
+  ApplySettings settings;
+  settings.train = (folder / "x.npy").string() + ":y=" + (folder / "y.npy").string();
+  const auto changes = net.apply("finetune{epochs=1 lr=0.1 teacher=none}", settings);
+  ASSERT_EQ(changes.size(), 1u);
+  EXPECT_EQ(changes[0].verification, "passed");
+}
+
+TEST(Network, RefusesSettingsThatCannotBeRead) {
+  Network net = Network::parse(kTiny);
+  ApplySettings settings;
+  settings.scale = "bright";
+  EXPECT_THROW(net.apply("remove-dead-code", settings), Error);
+  settings.scale = "";
+  settings.train = "absent.npz";
+  EXPECT_THROW(net.apply("remove-dead-code", settings), Error);
 }
 
 TEST(Network, NamesTheMissingFile) {
