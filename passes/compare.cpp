@@ -57,6 +57,7 @@ OutputDifference difference(const std::string& name, const Tensor& a, const Tens
   OutputDifference result;
   result.name = name;
   result.type = a.type();
+  result.dims = a.dims();
   if (a.type() != b.type() || a.dims() != b.dims()) {
     result.comparable = result.same_bits = false;
     result.max_abs = std::numeric_limits<double>::infinity();
@@ -73,10 +74,10 @@ OutputDifference difference(const std::string& name, const Tensor& a, const Tens
   return result;
 }
 
-std::string describe(const OutputDifference& d, const Dims& dims, double expected) {
+std::string describe(const OutputDifference& d, double expected) {
   if (!d.comparable) return "output '" + d.name + "': " + d.detail;
   return fmt::format("output '{}': {:.6g} against {:.6g} at {}, error {:.3g} of the scale, expected at most {:.3g}", d.name,
-                     d.a, d.b, position(d.at, dims), d.relative(), expected);
+                     d.a, d.b, position(d.at, d.dims), d.relative(), expected);
 }
 
 namespace {

@@ -18,6 +18,7 @@ struct OutputDifference {
   int64_t at = 0;            ///< flat index of the largest difference
   double a = 0, b = 0;       ///< the values there
   DataType type = DataType::undefined;
+  Dims dims;
   std::string detail;
 };
 
@@ -29,7 +30,7 @@ double tolerance(DataType type);
 OutputDifference difference(const std::string& name, const Tensor& a, const Tensor& b);
 
 /// "output 'y': 0.25 against 0.5 at [0,3], error 0.5 of the scale, expected at most 0.0001".
-std::string describe(const OutputDifference& difference, const Dims& dims, double expected);
+std::string describe(const OutputDifference& difference, double expected);
 
 /// Whether run_graph takes the fast executor: more than 50 million multiply-accumulates. Its rounding may differ between
 /// graphs that are fused differently, so `exact` cannot be told from `equal` there.

@@ -85,7 +85,7 @@ void run(const Arguments& arguments) {
   json["equal"] = broken == nullptr;
   if (arguments.json() != "-") fmt::print("{}", table.text());
   if (arguments.has("json")) write_json(arguments.json(), json);
-  if (broken) throw Error(ErrorKind::verification, describe(*broken, {}, broken_allowed));
+  if (broken) throw Error(ErrorKind::verification, describe(*broken, broken_allowed));
 }
 
 std::vector<OptionSpec> options() {

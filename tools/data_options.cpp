@@ -10,8 +10,8 @@ namespace espalier {
 std::vector<OptionSpec> preprocessing_options() {
   return {
       {"scale", "X,...", "what the model gets is (x * scale - mean) / std; one value or one a channel, 1/255 is a number", ""},
-      {"mean", "X,...", "", ""},
-      {"std", "X,...", "", ""},
+      {"mean", "X,...", "subtracted after scaling", ""},
+      {"std", "X,...", "divides last", ""},
       {"layout", "auto|nchw|nhwc", "how images lie in the data", "auto"},
   };
 }

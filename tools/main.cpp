@@ -48,7 +48,8 @@ void transform(const Command& command, const Arguments& arguments) {
 }
 
 void run(std::span<const std::string> words) {
-  if (words.empty() || words[0] == "-h" || words[0] == "--help") return fmt::print("{}", usage());
+  if (words.empty()) throw Error(ErrorKind::usage, "no command").hint("see espalier -h");
+  if (words[0] == "-h" || words[0] == "--help") return fmt::print("{}", usage());
   if (words[0] == "--version") return fmt::print("{}", versions());
   const Command& command = find_command(words[0]);
   const auto arguments = Arguments::parse(words.subspan(1), options_of(command), command.positional);

@@ -32,7 +32,7 @@ std::vector<OptionSpec> options_of(const Command& command) {
 std::string usage(const Command& command) {
   std::string words;
   for (const std::string& p : command.positional) words += " " + p;
-  return fmt::format("{}\n\nusage: espalier {}{}{} [options]\n{}\n\n{}", indented(command.examples), command.name, words,
+  return fmt::format("{}\nusage: espalier {}{}{} [options]\n{}\n\n{}", indented(command.examples), command.name, words,
                      command.plan ? " -o OUT" : "", command.summary, help_text(options_of(command)));
 }
 
