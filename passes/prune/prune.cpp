@@ -1,3 +1,4 @@
+#include "passes/check_inputs.h"
 #include "passes/prune/prune.h"
 
 #include <algorithm>
@@ -163,9 +164,18 @@ Chosen choose(PassContext& c, UnitTable& table, const std::vector<double>& score
   return std::move(result.chosen);
 }
 
+/// Open sizes as they are guessed for checking, so that costs are those of real inputs; 1 where no guess fits.
+std::map<std::string, Dims> sizes_of(const Graph& graph, const Resources& resources) {
+  try {
+    return choose_input_dims(graph, resources);
+  } catch (const Error&) {
+    return {};
+  }
+}
+
 void run(PassContext& c) {
   const Graph original = c.graph();
-  UnitTable table = assign_units(original);
+  UnitTable table = assign_units(original, sizes_of(original, c.resources()));
   keep_named(table, c.options().text("keep"));
   note_frozen(c, table);
   const UnitTable assigned = table;
