@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "lib/ops/op.h"
+#include "lib/ops/schema_versions.h"
 #include "lib/report/table.h"
 #include "tools/command.h"
 
@@ -23,17 +24,29 @@ constexpr Facet kFacets[] = {
     {"parameters", [](const Op& o) { return o.parameters != nullptr; }},
 };
 
+/// The newest form of the operator that is read.
+int newest_form(const Op& op) { return op.domain.empty() ? schema_version(op.name, op.until) : 1; }
+
+/// The last opset in which that form is the operator's.
+int last_opset(const Op& op) {
+  int opset = newest_form(op);
+  while (op.domain.empty() && opset < kNewestOpset && schema_version(op.name, opset + 1) <= op.until) ++opset;
+  return opset;
+}
+
 void run(const Arguments& arguments) {
   const bool internal = arguments.flag("internal");
-  std::vector<std::string> header = {"operator", "opset"};
+  std::vector<std::string> header = {"operator", "versions"};
   for (const Facet& f : kFacets) header.push_back(f.name);
   Table table(header);
   for (size_t column = 1; column < header.size(); ++column) table.left(column);
   Json json = Json::array();
   for (const Op* op : all_ops()) {
     if (!internal && op->domain == kInternalDomain) continue;
-    std::vector<std::string> row = {std::string(op->name), fmt::format("{}-{}", op->since, op->until)};
-    Json entry = {{"name", op->name}, {"domain", op->domain}, {"since", op->since}, {"until", op->until}};
+    const int newest = newest_form(*op);
+    const std::string name = op->domain.empty() ? std::string(op->name) : fmt::format("{}.{}", op->domain, op->name);
+    std::vector<std::string> row = {name, op->since == newest ? std::to_string(newest) : fmt::format("{}-{}", op->since, newest)};
+    Json entry = {{"name", op->name}, {"domain", op->domain}, {"since", op->since}, {"newest", newest}, {"until", last_opset(*op)}};
     for (const Facet& f : kFacets) {
       row.push_back(f.has(*op) ? "yes" : "-");
       entry[f.name] = f.has(*op);
@@ -41,7 +54,9 @@ void run(const Arguments& arguments) {
     table.row(std::move(row));
     json.push_back(std::move(entry));
   }
-  if (arguments.json() != "-") {
+  if (arguments.flag("markdown")) {
+    fmt::print("{}", table.markdown());
+  } else if (arguments.json() != "-") {
     fmt::print("{}", table.text());
     fmt::print(
         "\nwhat a gap means:\n"
@@ -57,7 +72,8 @@ void run(const Arguments& arguments) {
 }
 
 std::vector<OptionSpec> options() {
-  return {{"internal", "", "list the operators of training graphs, too", ""}};
+  return {{"internal", "", "list the operators of training graphs, too", ""},
+          {"markdown", "", "print the table as Markdown", ""}};
 }
 
 }  // namespace
@@ -69,6 +85,7 @@ const Command ops = {
     .summary = "list the operators and what is known of each",
     .examples = "espalier ops\n"
                 "espalier ops --internal\n"
+                "espalier ops --markdown > ops.md\n"
                 "espalier ops --json -",
     .options = options,
     .run = run,

@@ -141,6 +141,7 @@ void gradient(GradientContext& c) {
 extern const Op cast_op;
 const Op cast_op = {
     .name = "Cast",
+    .until = 25,
     .infer = infer,
     .evaluate = cast_evaluate,
     .gradient = gradient,
@@ -153,6 +154,7 @@ const Op cast_op = {
 extern const Op cast_like;
 const Op cast_like = {
     .name = "CastLike",
+    .until = 25,
     .infer = infer,
     .evaluate = cast_like_evaluate,
     .gradient = gradient,

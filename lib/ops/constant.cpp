@@ -49,6 +49,6 @@ Cost cost(const InferContext&) { return {}; }
 }  // namespace
 
 extern const Op constant;
-const Op constant = {.name = "Constant", .infer = infer, .evaluate = evaluate, .cost = cost};
+const Op constant = {.name = "Constant", .until = 25, .infer = infer, .evaluate = evaluate, .cost = cost};
 
 }  // namespace espalier::ops

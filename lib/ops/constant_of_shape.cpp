@@ -38,6 +38,6 @@ void evaluate(EvaluateContext& c) {
 }  // namespace
 
 extern const Op constant_of_shape;
-const Op constant_of_shape = {.name = "ConstantOfShape", .since = 9, .infer = infer, .evaluate = evaluate};
+const Op constant_of_shape = {.name = "ConstantOfShape", .since = 9, .until = 25, .infer = infer, .evaluate = evaluate};
 
 }  // namespace espalier::ops

@@ -38,6 +38,7 @@ void gradient(GradientContext& c) { c.set_grad(0, c.add("ReshapeLike", {c.grad_o
 extern const Op flatten;
 const Op flatten = {
     .name = "Flatten",
+    .until = 25,
     .infer = infer,
     .evaluate = evaluate,
     .gradient = gradient,

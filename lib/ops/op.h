@@ -36,7 +36,7 @@ inline constexpr uint32_t kAbsorbsGradMask = 8;     ///< backward: the mask of a
 struct Op {
   std::string_view name;
   std::string_view domain = "";
-  /// Opset version from which on `infer` and `evaluate` read every form correctly, and the newest form they know.
+  /// Opsets from which on, and whose forms at most, `infer` and `evaluate` read: newer opsets too where the form is old.
   int since = 1;
   int until = 23;
 
@@ -70,8 +70,8 @@ struct Op {
   bool elementwise = false;
 };
 
-/// The operator that a node uses, or nullptr where it is opaque: unknown name, foreign domain, or a version of its
-/// domain outside [since, until] of what is known.
+/// The operator that a node uses, or nullptr where it is opaque: unknown name, foreign domain, an opset before `since`, or
+/// one whose form of the operator (schema_versions.h) is newer than `until`.
 const Op* find_op(const Node& node);
 const Op* find_op(std::string_view domain, std::string_view name);
 

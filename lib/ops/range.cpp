@@ -27,6 +27,8 @@ Dim symbolic_count(const InferContext& c) {
 
 void infer(InferContext& c) {
   c.require_inputs(3, 3);
+  const auto stash = c.node().get<int64_t>("stash_type", 1);  // 16-bit floats are calculated in float
+  if (stash != 1) c.fail("stash_type is " + std::to_string(stash) + ", only 1 (float) is supported");
   for (const size_t i : {size_t{0}, size_t{1}, size_t{2}}) {
     if (c.type(i).is_tensor() && c.type(0).is_tensor() && c.elem_type(i) != c.elem_type(0)) {
       c.fail("start, limit and delta differ in element type");
@@ -61,6 +63,6 @@ void evaluate(EvaluateContext& c) {
 }  // namespace
 
 extern const Op range;
-const Op range = {.name = "Range", .since = 11, .infer = infer, .evaluate = evaluate};
+const Op range = {.name = "Range", .since = 11, .until = 27, .infer = infer, .evaluate = evaluate};
 
 }  // namespace espalier::ops

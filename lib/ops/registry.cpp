@@ -2,6 +2,7 @@
 #include <array>
 
 #include "lib/ops/op.h"
+#include "lib/ops/schema_versions.h"
 
 namespace espalier {
 namespace ops {
@@ -348,7 +349,8 @@ const Op* find_op(std::string_view domain, std::string_view name) {
 
 const Op* find_op(const Node& node) {
   const Op* op = find_op(node.domain, node.op_type);
-  return op && node.version >= op->since && node.version <= op->until ? op : nullptr;
+  if (!op || node.version < op->since) return nullptr;
+  return (node.domain.empty() ? schema_version(node.op_type, node.version) : node.version) <= op->until ? op : nullptr;
 }
 
 std::span<const Op* const> all_ops() { return kOps; }

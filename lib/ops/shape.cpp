@@ -42,9 +42,9 @@ void evaluate_size(EvaluateContext& c) { c.set(0, Tensor::scalar<int64_t>(c.inpu
 }  // namespace
 
 extern const Op shape;
-const Op shape = {.name = "Shape", .infer = infer_shape, .evaluate = evaluate_shape, .shape_only_inputs = 1};
+const Op shape = {.name = "Shape", .until = 25, .infer = infer_shape, .evaluate = evaluate_shape, .shape_only_inputs = 1};
 
 extern const Op size;
-const Op size = {.name = "Size", .infer = infer_size, .evaluate = evaluate_size, .shape_only_inputs = 1};
+const Op size = {.name = "Size", .until = 25, .infer = infer_size, .evaluate = evaluate_size, .shape_only_inputs = 1};
 
 }  // namespace espalier::ops

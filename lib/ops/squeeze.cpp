@@ -110,6 +110,7 @@ void gradient(GradientContext& c) { c.set_grad(0, c.add("ReshapeLike", {c.grad_o
 extern const Op squeeze;
 const Op squeeze = {
     .name = "Squeeze",
+    .until = 25,
     .infer = infer_squeeze,
     .evaluate = evaluate_squeeze,
     .gradient = gradient,
@@ -121,6 +122,7 @@ const Op squeeze = {
 extern const Op unsqueeze;
 const Op unsqueeze = {
     .name = "Unsqueeze",
+    .until = 25,
     .infer = infer_unsqueeze,
     .evaluate = evaluate_unsqueeze,
     .gradient = gradient,

@@ -61,6 +61,7 @@ void gradient(GradientContext& c) {
 extern const Op transpose;
 const Op transpose = {
     .name = "Transpose",
+    .until = 25,
     .infer = infer,
     .evaluate = evaluate,
     .lower = lower,

@@ -42,6 +42,25 @@ void Table::row(std::vector<std::string> cells) {
 
 void Table::line() { rows_.emplace_back(); }
 
+std::string Table::markdown() const {
+  std::string result;
+  const auto print = [&](const std::vector<std::string>& cells) {
+    for (const std::string& cell : cells) {
+      result += "| ";
+      for (const char letter : cell) result += letter == '|' ? "\\|" : std::string(1, letter);
+      result += " ";
+    }
+    result += "|\n";
+  };
+  print(header_);
+  for (const bool left : left_) result += left ? "| --- " : "| ---: ";
+  result += "|\n";
+  for (const auto& cells : rows_) {
+    if (!cells.empty()) print(cells);
+  }
+  return result;
+}
+
 std::string Table::text() const {
   std::vector<size_t> widths;
   size_t total = 0;

@@ -24,6 +24,8 @@ class Table {
   void line();
 
   size_t rows() const { return rows_.size(); }
+  /// The same as a table of Markdown; lines between rows are left out.
+  std::string markdown() const;
   /// The whole table, each line ended by '\n', no spaces at line ends.
   std::string text() const;
 

@@ -31,7 +31,7 @@ std::string run_case(const Case& which, const Model& model, const Runner& runner
 /// else. An empty string if they do not.
 std::string difference(const Tensor& actual, const Tensor& expected);
 
-/// Names and reasons of a list such as denied_opset17.txt: `name  reason` a line, # comments.
+/// Names and reasons of a list such as denied.txt: `name  reason` a line, # comments.
 std::map<std::string, std::string> read_denied(const std::filesystem::path& file);
 
 }  // namespace espalier::testing

@@ -49,7 +49,7 @@ class Command : public ::testing::Test {
     EXPECT_THAT(result.err, StartsWith("espalier: error: "));
     EXPECT_THAT(result.err, HasSubstr(message));
     EXPECT_LE(std::count(result.err.begin(), result.err.end(), '\n'), 2) << result.err;
-    if (!hint.empty()) EXPECT_THAT(result.err, HasSubstr("\nhint: " + hint));
+    EXPECT_THAT(result.err, HasSubstr(hint.empty() ? "" : "\nhint: " + hint));
   }
 
   TemporaryFolder folder_;
@@ -178,6 +178,13 @@ TEST_F(Command, WritesJsonToStdout) {
     ASSERT_EQ(result.exit_code, 0) << result.err;
     EXPECT_NO_THROW(Json::parse(result.out)) << result.out;
   }
+}
+
+TEST_F(Command, OpsWritesItsTableAsMarkdown) {
+  const CommandResult result = run({"ops", "--markdown"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, StartsWith("| operator | versions | infer | evaluate |"));
+  EXPECT_THAT(result.out, HasSubstr("\n| Relu | 1-14 | yes | yes | yes |"));
 }
 
 TEST_F(Command, InfoCountsParametersAndMacs) {

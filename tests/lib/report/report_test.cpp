@@ -52,6 +52,14 @@ TEST(Table, AlignsColumns) {
             "größe           12 B\n");
 }
 
+TEST(Table, PrintsMarkdown) {
+  Table table({"operator", "versions"});
+  table.row({"Or", "a|b"});
+  table.line();
+  table.row({"Relu"});
+  EXPECT_EQ(table.markdown(), "| operator | versions |\n| --- | ---: |\n| Or | a\\|b |\n| Relu |  |\n");
+}
+
 TEST(Table, ShowsNoControlCharacters) {
   Table table({"name", "op"});
   table.left(1);
