@@ -11,6 +11,7 @@ extern const Op abs;
 extern const Op acos;
 extern const Op acosh;
 extern const Op add;
+extern const Op affine_grid;
 extern const Op logical_and;
 extern const Op arg_max;
 extern const Op arg_min;
@@ -59,6 +60,7 @@ extern const Op global_lp_pool;
 extern const Op global_max_pool;
 extern const Op greater;
 extern const Op greater_or_equal;
+extern const Op grid_sample;
 extern const Op group_normalization;
 extern const Op hard_sigmoid;
 extern const Op hard_swish;
@@ -79,6 +81,8 @@ extern const Op lp_pool;
 extern const Op matmul;
 extern const Op max;
 extern const Op max_pool;
+extern const Op max_roi_pool;
+extern const Op max_unpool;
 extern const Op mean;
 extern const Op mean_variance_normalization;
 extern const Op min;
@@ -108,6 +112,8 @@ extern const Op reduce_sum;
 extern const Op reduce_sum_square;
 extern const Op relu;
 extern const Op reshape;
+extern const Op resize;
+extern const Op roi_align;
 extern const Op round;
 extern const Op selu;
 extern const Op shape;
@@ -133,9 +139,11 @@ extern const Op thresholded_relu;
 extern const Op tile;
 extern const Op transpose;
 extern const Op unsqueeze;
+extern const Op upsample;
 extern const Op where;
 extern const Op logical_xor;
 // ai.espalier
+extern const Op affine_grid_grad;
 extern const Op average_pool_grad;
 extern const Op batch_normalization_grad;
 extern const Op clip_grad;
@@ -146,11 +154,14 @@ extern const Op dropout_training;
 extern const Op expand_like_op;
 extern const Op gather_grad_op;
 extern const Op global_average_pool_grad;
+extern const Op grid_sample_grad;
 extern const Op hard_sigmoid_grad;
 extern const Op hard_swish_grad;
 extern const Op leaky_relu_grad;
 extern const Op log_softmax_grad;
 extern const Op max_pool_grad;
+extern const Op max_roi_pool_grad;
+extern const Op max_unpool_grad;
 extern const Op mean_squared_error;
 extern const Op mean_squared_error_grad;
 extern const Op negative_log_likelihood_loss_grad;
@@ -159,6 +170,8 @@ extern const Op reduce_mean_grad_op;
 extern const Op reduce_sum_grad_op;
 extern const Op relu_grad;
 extern const Op reshape_like_op;
+extern const Op resize_grad;
+extern const Op roi_align_grad;
 extern const Op sigmoid_grad;
 extern const Op slice_grad_op;
 extern const Op soft_target_cross_entropy;
@@ -176,6 +189,7 @@ constexpr std::array kOps = {
     &ops::acos,
     &ops::acosh,
     &ops::add,
+    &ops::affine_grid,
     &ops::logical_and,
     &ops::arg_max,
     &ops::arg_min,
@@ -223,6 +237,7 @@ constexpr std::array kOps = {
     &ops::global_max_pool,
     &ops::greater,
     &ops::greater_or_equal,
+    &ops::grid_sample,
     &ops::group_normalization,
     &ops::hard_sigmoid,
     &ops::hard_swish,
@@ -243,6 +258,8 @@ constexpr std::array kOps = {
     &ops::matmul,
     &ops::max,
     &ops::max_pool,
+    &ops::max_roi_pool,
+    &ops::max_unpool,
     &ops::mean,
     &ops::mean_variance_normalization,
     &ops::min,
@@ -272,6 +289,8 @@ constexpr std::array kOps = {
     &ops::reduce_sum_square,
     &ops::relu,
     &ops::reshape,
+    &ops::resize,
+    &ops::roi_align,
     &ops::round,
     &ops::selu,
     &ops::shape,
@@ -297,9 +316,11 @@ constexpr std::array kOps = {
     &ops::tile,
     &ops::transpose,
     &ops::unsqueeze,
+    &ops::upsample,
     &ops::where,
     &ops::logical_xor,
     // ai.espalier
+    &ops::affine_grid_grad,
     &ops::average_pool_grad,
     &ops::batch_normalization_grad,
     &ops::clip_grad,
@@ -312,11 +333,14 @@ constexpr std::array kOps = {
     &ops::gemm_grad_input,
     &ops::gemm_grad_weight,
     &ops::global_average_pool_grad,
+    &ops::grid_sample_grad,
     &ops::hard_sigmoid_grad,
     &ops::hard_swish_grad,
     &ops::leaky_relu_grad,
     &ops::log_softmax_grad,
     &ops::max_pool_grad,
+    &ops::max_roi_pool_grad,
+    &ops::max_unpool_grad,
     &ops::mean_squared_error,
     &ops::mean_squared_error_grad,
     &ops::negative_log_likelihood_loss_grad,
@@ -325,6 +349,8 @@ constexpr std::array kOps = {
     &ops::reduce_sum_grad_op,
     &ops::relu_grad,
     &ops::reshape_like_op,
+    &ops::resize_grad,
+    &ops::roi_align_grad,
     &ops::sigmoid_grad,
     &ops::slice_grad_op,
     &ops::soft_target_cross_entropy,

@@ -1,0 +1,85 @@
+// Gradients of operators on images against central differences in double.
+#include <gtest/gtest.h>
+
+#include "tests/lib/autodiff/gradient_check.h"
+
+namespace espalier::testing {
+namespace {
+
+std::string one(const std::string& declared, const std::string& node, const std::string& constants = "", int opset = 19) {
+  return "graph g (" + declared + ") -> (y) opset " + std::to_string(opset) + " { " + constants + "\n y = " + node + " }";
+}
+
+#define EXPECT_GRADIENTS(...) EXPECT_EQ(check_gradients(__VA_ARGS__), "")
+
+TEST(ImageGradient, ResizeInEveryModeAndCoordinateSystem) {
+  for (const std::string mode : {"nearest", "linear", "cubic"}) {
+    for (const std::string coordinates : {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric"}) {
+      const std::string attributes = " {mode = \"" + mode + "\", coordinate_transformation_mode = \"" + coordinates + "\"}";
+      EXPECT_GRADIENTS(one("x: float[n,2,3,4]", "Resize(x, _, s)" + attributes, "s: float[4] = {1, 1, 2, 1.6}")) << attributes;
+      EXPECT_GRADIENTS(one("x: float[n,2,5,4]", "Resize(x, _, s)" + attributes, "s: float[4] = {1, 1, 0.6, 0.5}")) << attributes;
+    }
+  }
+  for (const std::string nearest : {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"}) {
+    EXPECT_GRADIENTS(one("x: float[n,2,3]", "Resize(x, _, _, s) {nearest_mode = \"" + nearest + "\"}", "s: int64[3] = {2, 2, 7}"));
+  }
+}
+
+TEST(ImageGradient, ResizeWithAntialiasExcludedBordersCropsAndAxes) {
+  for (const std::string mode : {"linear", "cubic"}) {
+    EXPECT_GRADIENTS(one("x: float[1,1,7,8]", "Resize(x, _, s) {antialias = 1, mode = \"" + mode + "\"}", "s: float[4] = {1, 1, 0.4, 0.7}"));
+    EXPECT_GRADIENTS(one("x: float[1,1,4,4]", "Resize(x, _, s) {exclude_outside = 1, mode = \"" + mode + "\"}", "s: float[4] = {1, 1, 1.5, 0.7}"));
+  }
+  EXPECT_GRADIENTS(one("x: float[1,1,4,4]", "Resize(x, r, _, s) {mode = \"linear\", coordinate_transformation_mode = \"tf_crop_and_resize\", extrapolation_value = 3.0}",
+                       "r: float[8] = {0, 0, 0.4, 0.6, 1, 1, 1.2, 1.7}\n s: int64[4] = {1, 1, 3, 3}"));
+  EXPECT_GRADIENTS(one("x: float[n,4,6,3]", "Resize(x, _, _, s) {mode = \"linear\", axes = [2, 1], keep_aspect_ratio_policy = \"not_larger\"}", "s: int64[2] = {8, 8}"));
+  EXPECT_GRADIENTS(one("x: float[n,2,2,3,2]", "Resize(x, _, s) {mode = \"linear\"}", "s: float[5] = {1, 1, 2, 1.5, 2}"));
+}
+
+TEST(ImageGradient, OldResizeAndUpsample) {
+  EXPECT_GRADIENTS(one("x: float[n,2,3,4]", "Resize(x, s) {mode = \"linear\"}", "s: float[4] = {1, 1, 2, 0.5}", 10));
+  EXPECT_GRADIENTS(one("x: float[n,2,3,4]", "Upsample(x, s)", "s: float[4] = {1, 1, 2, 3}", 9));
+  EXPECT_GRADIENTS(one("x: float[n,2,3,4]", "Upsample(x) {mode = \"linear\", scales = [1.0, 1.0, 2.0, 1.5]}", "", 8));
+}
+
+TEST(ImageGradient, GridSampleByInputAndGrid) {
+  for (const std::string mode : {"linear", "cubic", "nearest"}) {
+    for (const std::string padding : {"zeros", "border", "reflection"}) {
+      for (const std::string align : {"0", "1"}) {
+        const std::string attributes = " {mode = \"" + mode + "\", padding_mode = \"" + padding + "\", align_corners = " + align + "}";
+        EXPECT_GRADIENTS(one("x: float[n,2,4,5], g: float[n,3,2,2]", "GridSample(x, g)" + attributes, "", 20), {.low = -1.3, .high = 1.3}) << attributes;
+      }
+    }
+  }
+  EXPECT_GRADIENTS(one("x: float[n,2,3,4], g: float[n,3,2,2]", "GridSample(x, g) {mode = \"bilinear\"}", "", 16));
+  EXPECT_GRADIENTS(one("x: float[1,2,3,2,4], g: float[1,2,2,2,3]", "GridSample(x, g) {align_corners = 1}", "", 20));
+}
+
+TEST(ImageGradient, AffineGridByTheta) {
+  for (const std::string align : {"0", "1"}) {
+    EXPECT_GRADIENTS(one("t: float[2,2,3]", "AffineGrid(t, s) {align_corners = " + align + "}", "s: int64[4] = {2, 1, 3, 4}", 20));
+    EXPECT_GRADIENTS(one("t: float[1,3,4]", "AffineGrid(t, s) {align_corners = " + align + "}", "s: int64[5] = {1, 1, 2, 3, 2}", 20));
+  }
+}
+
+TEST(ImageGradient, RegionsByTheFeatures) {
+  const std::string boxes = "r: float[3,4] = {0.5, 1, 4, 5.5, -2, 0, 9, 3, 2, 2, 2.5, 2.25}\n b: int64[3] = {1, 0, 1}";
+  for (const std::string mode : {"avg", "max"}) {
+    for (const std::string ratio : {"0", "2"}) {
+      const std::string attributes = " {mode = \"" + mode + "\", output_height = 2, output_width = 3, sampling_ratio = " + ratio + ", spatial_scale = 0.9}";
+      EXPECT_GRADIENTS(one("x: float[n,2,6,5]", "RoiAlign(x, r, b)" + attributes, boxes, 16)) << attributes;
+      EXPECT_GRADIENTS(one("x: float[n,2,6,5]", "RoiAlign(x, r, b)" + attributes, boxes, 10)) << attributes;
+    }
+  }
+  EXPECT_GRADIENTS(one("x: float[n,2,6,5]", "MaxRoiPool(x, r) {pooled_shape = [2, 2], spatial_scale = 0.5}",
+                       "r: float[3,5] = {1, 0, 2, 6, 9, 0, 1, 1, 3, 3, 1, 4, 4, 20, 20}", 17));
+}
+
+TEST(ImageGradient, MaxUnpool) {
+  EXPECT_GRADIENTS(one("x: float[1,1,2,2]", "MaxUnpool(x, i) {kernel_shape = [2, 2], strides = [2, 2]}", "i: int64[1,1,2,2] = {5, 7, 13, 15}", 17));
+  EXPECT_GRADIENTS(one("x: float[1,1,2,2]", "MaxUnpool(x, i, s) {kernel_shape = [2, 2], strides = [2, 2]}",
+                       "i: int64[1,1,2,2] = {5, 7, 7, 15}\n s: int64[4] = {1, 1, 5, 5}", 17));
+}
+
+}  // namespace
+}  // namespace espalier::testing
