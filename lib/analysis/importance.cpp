@@ -27,7 +27,7 @@ struct Slice {
 
 std::vector<Slice> slices(const UnitTable& table) {
   std::vector<Slice> result;
-  for (const WeightRows& r : table.weight_rows) result.push_back({r.node, r.input, r.axis, 1, r.ids});
+  for (const WeightRows& r : table.weight_rows) result.push_back({r.node, r.input, r.axis, r.groups, r.ids});
   for (const Sink& s : table.sinks) {
     if (s.weight) result.push_back({s.node, s.input, s.axis, s.groups, s.units.ids});
   }

@@ -50,6 +50,7 @@ extern const Op exp;
 extern const Op expand;
 extern const Op flatten;
 extern const Op floor;
+extern const Op gru;
 extern const Op gather;
 extern const Op gather_elements;
 extern const Op gelu;
@@ -70,6 +71,7 @@ extern const Op instance_normalization;
 extern const Op is_inf;
 extern const Op is_nan;
 extern const Op lrn;
+extern const Op lstm;
 extern const Op layer_normalization;
 extern const Op leaky_relu;
 extern const Op less;
@@ -98,6 +100,7 @@ extern const Op prelu;
 extern const Op pad;
 extern const Op pow;
 extern const Op rms_normalization;
+extern const Op rnn;
 extern const Op range;
 extern const Op reciprocal;
 extern const Op reduce_l1;
@@ -113,6 +116,7 @@ extern const Op reduce_sum_square;
 extern const Op relu;
 extern const Op reshape;
 extern const Op resize;
+extern const Op reverse_sequence;
 extern const Op roi_align;
 extern const Op round;
 extern const Op selu;
@@ -152,11 +156,13 @@ extern const Op conv_grad_input;
 extern const Op conv_grad_weight;
 extern const Op dropout_training;
 extern const Op expand_like_op;
+extern const Op gru_grad;
 extern const Op gather_grad_op;
 extern const Op global_average_pool_grad;
 extern const Op grid_sample_grad;
 extern const Op hard_sigmoid_grad;
 extern const Op hard_swish_grad;
+extern const Op lstm_grad;
 extern const Op leaky_relu_grad;
 extern const Op log_softmax_grad;
 extern const Op max_pool_grad;
@@ -166,6 +172,7 @@ extern const Op mean_squared_error;
 extern const Op mean_squared_error_grad;
 extern const Op negative_log_likelihood_loss_grad;
 extern const Op pad_grad_op;
+extern const Op rnn_grad;
 extern const Op reduce_mean_grad_op;
 extern const Op reduce_sum_grad_op;
 extern const Op relu_grad;
@@ -228,6 +235,7 @@ constexpr std::array kOps = {
     &ops::expand,
     &ops::flatten,
     &ops::floor,
+    &ops::gru,
     &ops::gather,
     &ops::gather_elements,
     &ops::gelu,
@@ -247,6 +255,7 @@ constexpr std::array kOps = {
     &ops::is_inf,
     &ops::is_nan,
     &ops::lrn,
+    &ops::lstm,
     &ops::layer_normalization,
     &ops::leaky_relu,
     &ops::less,
@@ -275,6 +284,7 @@ constexpr std::array kOps = {
     &ops::pad,
     &ops::pow,
     &ops::rms_normalization,
+    &ops::rnn,
     &ops::range,
     &ops::reciprocal,
     &ops::reduce_l1,
@@ -290,6 +300,7 @@ constexpr std::array kOps = {
     &ops::relu,
     &ops::reshape,
     &ops::resize,
+    &ops::reverse_sequence,
     &ops::roi_align,
     &ops::round,
     &ops::selu,
@@ -329,6 +340,7 @@ constexpr std::array kOps = {
     &ops::conv_grad_weight,
     &ops::dropout_training,
     &ops::expand_like_op,
+    &ops::gru_grad,
     &ops::gather_grad_op,
     &ops::gemm_grad_input,
     &ops::gemm_grad_weight,
@@ -336,6 +348,7 @@ constexpr std::array kOps = {
     &ops::grid_sample_grad,
     &ops::hard_sigmoid_grad,
     &ops::hard_swish_grad,
+    &ops::lstm_grad,
     &ops::leaky_relu_grad,
     &ops::log_softmax_grad,
     &ops::max_pool_grad,
@@ -345,6 +358,7 @@ constexpr std::array kOps = {
     &ops::mean_squared_error_grad,
     &ops::negative_log_likelihood_loss_grad,
     &ops::pad_grad_op,
+    &ops::rnn_grad,
     &ops::reduce_mean_grad_op,
     &ops::reduce_sum_grad_op,
     &ops::relu_grad,

@@ -27,6 +27,8 @@ void gather(UnitContext& c);
 void concat(UnitContext& c);
 void pad(UnitContext& c);
 void expand(UnitContext& c);
+void recurrent(UnitContext& c);       ///< LSTM, GRU, RNN
+void reverse_sequence(UnitContext& c);
 }  // namespace units
 
 namespace cuts {
@@ -48,6 +50,7 @@ void gather(CutContext& c);
 void concat(CutContext& c);
 void pad(CutContext& c);
 void expand(CutContext& c);
+void recurrent(CutContext& c);
 }  // namespace cuts
 
 }  // namespace espalier

@@ -26,6 +26,13 @@ std::optional<std::vector<int64_t>> UnitNode::integers(std::string_view attribut
   return tensor(v).to_int64s();
 }
 
+IndexArray UnitNode::born_ids(Dims dims) const {
+  for (const UnitBirth& birth : table_.births) {
+    if (birth.node == id_) return IndexArray::range(birth.first, birth.first + birth.count).reshaped(std::move(dims));
+  }
+  throw Error(ErrorKind::internal, node().where() + ": no units are born here");
+}
+
 IndexArray UnitContext::born(const Dims& dims) {
   const IndexArray ids = mutable_.units.fresh(dims);
   if (ids.size() > 0) mutable_.births.push_back({id_, ids[0], static_cast<int32_t>(ids.size())});

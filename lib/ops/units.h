@@ -35,6 +35,7 @@ struct WeightRows {
   size_t input = 0;
   int axis = 0;
   IndexArray ids;
+  int64_t groups = 1;  ///< of a recurrent weight: the axis holds one direction, `ids` all of them
 };
 
 /// Rows of ids that must keep equally many.
@@ -43,9 +44,14 @@ struct RowConstraint {
   std::string words;
 };
 
+/// A graph input and output that hold one state, before and after: they shrink together.
+struct StateUnits {
+  ValueId input = kNone, output = kNone;
+};
+
 /// Ids of one birth: [first, first + count), by a node.
 struct UnitBirth {
-  NodeId node = kNone;
+  NodeId node = kNone;  ///< kNone: at a state that is a graph input
   int32_t first = 0;
   int32_t count = 0;
 };
@@ -62,6 +68,7 @@ struct UnitTable {
   std::vector<RowConstraint> constraints;     ///< stated by ops
   std::vector<RowConstraint> rows;            ///< all of them, bundles with rows included, after finish()
   std::vector<UnitBirth> births;
+  std::vector<StateUnits> states;             ///< declared by the user
 
   /// Drops axes along which ids are constant, turns bundles as contractions demand and collects `rows`. Again after
   /// every later join.
@@ -99,6 +106,8 @@ class UnitNode {
   /// An attribute, or the elements of the input that replaced it in version `since`. Nothing where both are absent;
   /// `*unknown` where the input is no constant.
   std::optional<std::vector<int64_t>> integers(std::string_view attribute, size_t i, int since, bool* unknown) const;
+  /// The ids that were born at this node, one birth, in the dims it had.
+  IndexArray born_ids(Dims dims) const;
   /// Non-negative axis.
   int axis(int64_t axis, int64_t rank) const { return static_cast<int>(normalize_axis(axis, rank)); }
 
@@ -140,7 +149,9 @@ class UnitContext : public UnitNode {
 
   void weight_sink(size_t input, int axis, const IndexArray& ids, int64_t groups = 1);
   void activation_sink(size_t input, const Bundle& bundle);
-  void weight_rows(size_t input, int axis, const IndexArray& ids) { mutable_.weight_rows.push_back({id_, input, axis, ids}); }
+  void weight_rows(size_t input, int axis, const IndexArray& ids, int64_t groups = 1) {
+    mutable_.weight_rows.push_back({id_, input, axis, ids, groups});
+  }
   void constrain(IndexArray rows, std::string words);
 
  private:

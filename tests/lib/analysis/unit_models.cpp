@@ -116,6 +116,20 @@ Graph reshape_6x4_8x3() {
   return m.graph(m.linear(x, 56, 5));
 }
 
+Graph bi_rnn() {
+  TextModel m("x: float[7,3,12]");
+  std::string x = m.linear("x", 12, 20);
+  int64_t inputs = 20;
+  for (const std::string op : {"GRU", "LSTM"}) {
+    const int64_t gates = op == "GRU" ? 3 : 4;
+    const std::vector<std::string> weights = {x, m.weight({2, gates * 16, inputs}), m.weight({2, gates * 16, 16}), m.small({2, 2 * gates * 16})};
+    const std::string y = m.op(op, weights, std::string("hidden_size = 16, direction = \"bidirectional\"") + (op == "GRU" ? ", linear_before_reset = 1" : ""));
+    x = m.reshape(m.transpose(y, {0, 2, 1, 3}), {7, 3, 32});
+    inputs = 32;
+  }
+  return m.graph(m.linear(x, 32, 5));
+}
+
 Graph tied() {
   TextModel m("x: float[2,50]");
   const std::string embedding = m.weight({50, 16}, 8), w = m.weight({16, 16}, 16);
@@ -216,6 +230,7 @@ std::vector<UnitModel> unit_models() {
       {"swin_pad_se", swin_pad_se(), 4, 5, 96, "5 graph output"},
       {"reshape_6x4_8x3", reshape_6x4_8x3(), 1, 3, 8, "7 two prunable axes merged into one, 5 graph output"},
       {"tied", tied(), 2, 3, 32, "50 graph output"},
+      {"birnn", bi_rnn(), 3, 4, 84, "5 graph output"},
       {"gate", gate(), 1, 3, 12, "16 Softmax over it, 5 graph output"},
   };
 }
