@@ -65,7 +65,7 @@ TEST(UnitsOfTheZoo, FreeUnitsAndFrozenReasonsAreGolden) {
 TEST(UnitsOfTheZoo, RandomCutsPassTheirCertificates) {
   if (!exists(testing::shared_path("zoo"))) GTEST_SKIP() << "no shared zoo (set ESPALIER_SHARED)";
   const char* files[] = {"alexis__mnist", "ort_examples__mnist_cntk", "vnncomp2021__oval21__cifar_base_kw",
-                         "npm_openwakeword__hey_rhasspy", "vnncomp2022__nn4sys__mscn_128d", "vnncomp2023__vit__ibp_3_3_8"};
+                         "npm_openwakeword__hey_rhasspy", "lemon__lstm", "tract__byte_sb_bidi_lstm", "vnncomp2022__nn4sys__mscn_128d", "vnncomp2023__vit__ibp_3_3_8"};
   for (const std::string file : files) {
     const Graph graph = load_model(testing::shared_path("zoo/" + file + ".onnx")).graph;
     for (const double ratio : {0.3, 0.7}) {
