@@ -35,6 +35,8 @@ void PassContext::note(std::string line) { report_.notes.push_back(std::move(lin
 
 void PassContext::checked(Verification verification) { report_.verification = std::move(verification); }
 
+void PassContext::missed(std::string message, std::string hint) { report_.missed = {std::move(message), std::move(hint)}; }
+
 bool PassContext::run(const Pass& part) {
   PassOptions options(part.options);
   for (const PassOption& option : part.options) {
@@ -52,7 +54,14 @@ bool PassContext::run(const Pass& part) {
     const auto& known = report_.notes;
     if (std::find(known.begin(), known.end(), line) == known.end()) note(std::move(line));
   }
+  if (report.missed) report_.missed = std::move(report.missed);
   return counted;
+}
+
+void throw_if_missed(std::span<const PassReport> reports) {
+  for (const PassReport& report : reports) {
+    if (report.missed) throw Error(ErrorKind::target, report.missed->message).hint(report.missed->hint);
+  }
 }
 
 void stop_if_asked(const Resources& resources) {

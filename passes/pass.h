@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -46,6 +47,12 @@ struct PassCounter {
   std::string_view help;
 };
 
+/// A target that is out of reach. The model is then the best that the pass could make of it.
+struct MissedTarget {
+  std::string message;  ///< what was asked for, and what is reachable
+  std::string hint;
+};
+
 /// What one run of a pass did. Filled by the pass (counters, figures, notes) and by the pipeline (the rest).
 struct PassReport {
   std::string text;  ///< the pass and its options as pipeline text
@@ -56,7 +63,11 @@ struct PassReport {
   std::map<std::string, double, std::less<>> figures;    ///< plainly named: "top1", "loss", "macs"
   std::vector<std::string> notes;                        ///< lines for people, in order
   Verification verification;
+  std::optional<MissedTarget> missed;
 };
+
+/// Throws Error(target) for the first pass that missed its target.
+void throw_if_missed(std::span<const PassReport> reports);
 
 struct Pass;
 struct Resources;
@@ -78,6 +89,9 @@ class PassContext {
   void note(std::string line);
   /// The evidence of a `masked` or `trained` pass. A pass of these contracts that hands over none is Error(internal).
   void checked(Verification verification);
+  /// Says that the target is out of reach and the model the best there is. The pipeline goes on with it; whoever ran the
+  /// pipeline throws (throw_if_missed) when the result is safe.
+  void missed(std::string message, std::string hint);
 
   /// Runs another pass on the same model, with this pass's options where they have the same name; its counters are added to
   /// those of this pass that have the same name, its notes are kept, each once. Returns whether it counted anything.

@@ -37,11 +37,13 @@ void transform(const Command& command, const Arguments& arguments) {
   if (arguments.json() != "-" && !arguments.quiet()) fmt::print("{}", pass_table(reports));
   try {
     if (command.judge) command.judge(arguments, {original, model, reports}, json);
+    throw_if_missed(reports);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::target) throw;
-    save_model(model, best_name(output));
+    const std::string best = best_name(output, input);
+    save_model(model, best);
     if (arguments.has("json")) write_json(arguments.json(), json);
-    throw Error(error.kind(), fmt::format("{}; the best result is '{}'", error.what(), best_name(output))).hint(error.hint());
+    throw Error(error.kind(), fmt::format("{}; the best result is '{}'", error.what(), best)).hint(error.hint());
   }
   save_model(model, output);
   if (arguments.has("json")) write_json(arguments.json(), json);

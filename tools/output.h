@@ -13,5 +13,7 @@ void check_output(const std::string& option, const std::string& path, std::span<
 
 /// "dir/net.onnx" -> "dir/net.best.onnx".
 std::string best_name(const std::string& path);
+/// The same for a result whose best must not replace the input: "net.best.onnx" -> "net.onnx" leaves "net.best.best.onnx".
+std::string best_name(const std::string& path, const std::string& input);
 
 }  // namespace espalier

@@ -63,6 +63,7 @@ Json to_json(std::span<const PassReport> reports) {
     for (const auto& [counter, n] : r.counters) entry["counters"][counter] = n;
     for (const auto& [figure, value] : r.figures) entry["figures"][figure] = value;
     if (!r.notes.empty()) entry["notes"] = r.notes;
+    if (r.missed) entry["missed"] = r.missed->message;
     entry["check"] = {{"state", name(r.verification.state)}, {"error", r.verification.worst}, {"detail", r.verification.detail}};
     list.push_back(std::move(entry));
   }

@@ -92,7 +92,9 @@ std::vector<Change> Network::apply(std::string_view pipeline, const ApplySetting
 
   Model model = *model_;
   std::vector<Change> changes;
-  for (PassReport& report : parsed.run(model, resources)) {
+  std::vector<PassReport> reports = parsed.run(model, resources);
+  throw_if_missed(reports);
+  for (PassReport& report : reports) {
     changes.push_back({std::move(report.text), report.changed, report.seconds, report.nodes_before, report.nodes_after,
                        describe(report.verification), std::move(report.notes)});
   }

@@ -60,7 +60,7 @@ class Network {
 
   /// Runs a pipeline such as "simplify, prune{flops=0.5}, fuse" and returns what each pass did. On an exception the
   /// network is as it was before. Throws Error(usage) for a text that is no pipeline or a setting that cannot be read,
-  /// Error(verification) if a pass broke its promise, and what reading the data throws.
+  /// Error(verification) if a pass broke its promise, Error(target) if a budget is out of reach, and what reading the data throws.
   std::vector<Change> apply(std::string_view pipeline, const ApplySettings& settings = {});
 
   /// Multiply-accumulates of one run, every symbolic size of the inputs (a batch, say) taken as 1. Nodes whose sizes

@@ -158,8 +158,8 @@ Chosen choose(PassContext& c, UnitTable& table, const std::vector<double>& score
   budget.stop = c.resources().stop;
   BudgetResult result = meet_budget(table, budget);
   if (!result.met) {
-    throw Error(ErrorKind::target, "at most " + percent(1 - result.reached) + " can go, " + percent(1 - budget.share) + " were asked for")
-        .hint("the frozen units hold the rest; see the notes, or prune less");
+    c.missed("at most " + percent(1 - result.reached) + " can go, " + percent(1 - budget.share) + " were asked for",
+             "the frozen units hold the rest; see the notes, or prune less");
   }
   return std::move(result.chosen);
 }

@@ -10,7 +10,8 @@ namespace espalier {
 //     after:   w: float[40,3,3,3], h = Conv(x, w), w2: float[10,40], y = Gemm(h, w2)
 //
 // Legal for every unit that is not frozen (DESIGN.md section 7). Gains MACs and parameters; costs accuracy, which training
-// brings back. The certificate is made on every run: the cut graph equals the original with the same units masked.
+// brings back. The certificate is made on every run: the cut graph equals the original with the same units masked. A budget
+// out of reach takes all that can go and is reported as missed.
 //
 // Options: one budget (flops, params or ratio) or a plan; criterion, scope, align, keep, plan, plan-out.
 namespace passes {

@@ -43,7 +43,8 @@ TEST(Prune, TakesTheUnitsOfLeastWorthAndShowsItsCertificate) {
 
 TEST(Prune, KeepsWhatItIsAskedToKeep) {
   Model model = net();
-  EXPECT_THROW(run(model, "prune{flops=0.5 keep=first}"), Error);
+  EXPECT_EQ(run(model, "prune{flops=0.5 keep=first}").missed->message, "at most 0 % can go, 50 % were asked for");
+  EXPECT_EQ(constant(model, "w").dims(), (Dims{3, 4}));
   Model other = net();
   EXPECT_THROW(run(other, "prune{flops=0.5 keep=nothing}"), Error);
 }
@@ -76,14 +77,26 @@ TEST(Prune, NeedsExactlyOneBudgetAndAKnownCriterion) {
   }
 }
 
-TEST(Prune, SaysWhereATargetCannotBeReached) {
+TEST(Prune, TakesAllThatCanGoWhereATargetCannotBeReached) {
   Model model = net();
+  const PassReport report = run(model, "prune{flops=0.01}");
+  ASSERT_TRUE(report.missed);
+  EXPECT_EQ(report.missed->message, "at most 75 % can go, 99 % were asked for");
+  EXPECT_EQ(constant(model, "w"), parse_tensor("float[3,1] {40, 40, 40}"));
+  EXPECT_EQ(report.verification.state, Verification::State::passed);
   try {
-    run(model, "prune{flops=0.01}");
-    FAIL() << "a budget below what frozen units cost was met";
+    throw_if_missed({&report, 1});
+    FAIL() << "a missed target is an error";
   } catch (const Error& e) {
     EXPECT_EQ(e.kind(), ErrorKind::target);
   }
+}
+
+TEST(Prune, MissesNothingWhereTheBudgetIsMet) {
+  Model model = net();
+  const PassReport report = run(model, "prune{flops=0.5}");
+  EXPECT_FALSE(report.missed);
+  EXPECT_NO_THROW(throw_if_missed({&report, 1}));
 }
 
 TEST(PrunePlan, RefusesFaultsClearly) {

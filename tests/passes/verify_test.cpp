@@ -79,7 +79,9 @@ TEST(VerifyOutputs, UsesTheInputsGiven) {
 
 TEST(GenerateInputs, StaysInTheRangeOfWhatIsIndexed) {
   const Graph graph = parse_graph("graph g (i: int64[n]) -> (y) { table: float[5,2] = iota  y = Gather(table, i) }");
-  const auto dims = choose_input_dims(graph, {.symbols = {{"n", 1000}}});
+  Resources resources;
+  resources.symbols = {{"n", 1000}};
+  const auto dims = choose_input_dims(graph, resources);
   EXPECT_EQ(dims.at("i"), Dims{1000});
   const Feeds feeds = generate_inputs(graph, dims, 1, 0);
   const auto values = feeds.at("i").to_int64s();

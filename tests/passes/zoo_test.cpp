@@ -57,8 +57,8 @@ TEST_P(Zoo, SimplifyAndFuseReachAFixedPointAndKeepTheOutputs) {
   EXPECT_NO_THROW(parse_model(std::as_bytes(std::span(bytes)), "."));
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, Zoo, ::testing::ValuesIn(models()), [](const auto& info) {
-  std::string name = info.param.substr(0, info.param.find(".onnx"));
+INSTANTIATE_TEST_SUITE_P(Models, Zoo, ::testing::ValuesIn(models()), [](const auto& model) {
+  std::string name = model.param.substr(0, model.param.find(".onnx"));
   std::replace_if(name.begin(), name.end(), [](char c) { return !std::isalnum(static_cast<unsigned char>(c)); }, '_');
   return name;
 });

@@ -124,6 +124,40 @@ TEST_F(TrainCommand, AMissedTargetIsFiveAndWritesTheBestResult) {
   EXPECT_NO_THROW(load_model(path("slim.best.onnx")));
 }
 
+TEST_F(TrainCommand, ABudgetOutOfReachIsFiveAndTheBestResultIsRecovered) {
+  train();
+  write_text(path("slim.onnx"), "precious");
+  const CommandResult result = run({"slim", "net.onnx", "-o", "slim.onnx", "--train", "train.npz", "--test", "test.npz", "--flops", "0.1",
+                                    "--keep", "c1", "--epochs", "6", "--lr", "0.01", "--json", "slim.json", "-q"});
+  EXPECT_EQ(result.exit_code, 5) << result.err;
+  EXPECT_THAT(result.err, HasSubstr(" can go, 90 % were asked for; the best result is 'slim.best.onnx'"));
+  EXPECT_EQ(read_text(path("slim.onnx")), "precious");
+  const Json json = read_json(path("slim.json"));
+  EXPECT_LT(json["result"]["macs"].get<double>(), 0.3 * json["original"]["macs"].get<double>());
+  EXPECT_THAT(json["passes"][1]["missed"].get<std::string>(), StartsWith("at most "));
+  EXPECT_THAT(load_model(path("slim.best.onnx")).metadata.back().second, HasSubstr("prune{flops=0.1 keep=c1}, finetune{"));
+  EXPECT_GT(top1("slim.best.onnx"), 0.9);  // one channel of c2 still tells left from right, once retrained
+}
+
+TEST_F(TrainCommand, PruneLeavesTheBestResultOfABudgetOutOfReach) {
+  write_text(path("out.onnx"), "precious");
+  const CommandResult result = run({"prune", "net.txt", "-o", "out.onnx", "--flops", "0.001"});
+  EXPECT_EQ(result.exit_code, 5) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("espalier: error: at most "));
+  EXPECT_THAT(result.err, HasSubstr("the best result is 'out.best.onnx'"));
+  EXPECT_EQ(read_text(path("out.onnx")), "precious");
+  const Graph best = load_model(path("out.best.onnx")).graph;
+  EXPECT_EQ(best.initializer(best.find_value("w2"))->dims(), (Dims{1, 1, 3, 3}));
+
+  // Where the best result would replace the input it gets another name.
+  fs::copy_file(path("out.best.onnx"), path("in.best.onnx"));
+  const std::string input = read_text(path("in.best.onnx"));
+  const CommandResult again = run({"prune", "in.best.onnx", "-o", "in.onnx", "--flops", "0.001"});
+  EXPECT_EQ(again.exit_code, 5) << again.err;
+  EXPECT_EQ(read_text(path("in.best.onnx")), input);
+  EXPECT_NO_THROW(load_model(path("in.best.best.onnx")));
+}
+
 TEST_F(TrainCommand, BenchMeasuresEachBatch) {
   const CommandResult result = run({"bench", "net.txt", "--batch", "1,4", "--seconds", "0.05", "--profile", "--json", "bench.json"});
   ASSERT_EQ(result.exit_code, 0) << result.err;
