@@ -83,11 +83,35 @@ void expect_close(const Tensor& actual, const Tensor& expected, const std::strin
   EXPECT_LE(std::sqrt(error / norm), tolerance) << what << " of norm " << std::sqrt(norm);
 }
 
+/// An LSTM whose last states start a second one, and a GRU.
+const char* const kRecurrent = R"(
+  graph recurrent (x: float[batch,6,9]) -> (logits) opset 17 {
+    w1: float[1,64,9] = fill(1)
+    r1: float[1,64,16] = fill(2)
+    b1: float[1,128] = fill(3)
+    w2: float[1,64,16] = fill(4)
+    r2: float[1,64,16] = fill(5)
+    b2: float[1,128] = fill(6)
+    w3: float[2,36,16] = fill(7)
+    r3: float[2,36,12] = fill(8)
+    b3: float[2,72] = fill(9)
+    w4: float[24,10] = fill(10)
+    flat: int64[3] = {0, 6, 16}
+    s1, h1, c1 = LSTM(x, w1, r1, b1) {hidden_size = 16, layout = 1}
+    x2 = Reshape(s1, flat)
+    s2 = LSTM(x2, w2, r2, b2, _, h1, c1) {hidden_size = 16, layout = 1}
+    x3 = Reshape(s2, flat)
+    _, h3 = GRU(x3, w3, r3, b3) {hidden_size = 12, layout = 1, direction = "bidirectional", linear_before_reset = 1}
+    q = Flatten(h3)
+    logits = Gemm(q, w4)
+  })";
+
 class TrainingStep : public testing::TestWithParam<std::pair<std::string, Dims>> {
  protected:
   static std::string text(const std::string& net) {
     if (net == "resnet20") return resnet20_text();
     if (net == "lenet") return lenet_text();
+    if (net == "recurrent") return kRecurrent;
     return mobilenet_v2_text(32, 10, 4);
   }
 };
@@ -156,6 +180,7 @@ TEST_P(TrainingStep, AllocatesCreatesAndReordersNothingFromTheSecondStepOn) {
 
 INSTANTIATE_TEST_SUITE_P(Nets, TrainingStep,
                          testing::Values(std::pair<std::string, Dims>{"lenet", {4, 1, 28, 28}},
+                                         std::pair<std::string, Dims>{"recurrent", {8, 6, 9}},
                                          std::pair<std::string, Dims>{"resnet20", {4, 3, 32, 32}},
                                          std::pair<std::string, Dims>{"mobilenet", {4, 3, 32, 32}}),
                          [](const auto& test) { return test.param.first; });
