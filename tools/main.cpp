@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "lib/base/parallel.h"
+#include "lib/base/waiting.h"
 #include "lib/onnx_io/load.h"
 #include "lib/onnx_io/save.h"
 #include "tools/exit.h"
@@ -71,6 +72,7 @@ void run(std::span<const std::string> words) {
 }  // namespace espalier
 
 int main(int argc, char** argv) {
+  espalier::wait_as_the_machine_allows(argv);
   espalier::catch_interrupts();
   const std::vector<std::string> words(argv + 1, argv + argc);
   return espalier::exit_code_of([&] { espalier::run(words); });
