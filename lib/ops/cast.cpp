@@ -7,6 +7,7 @@
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
 #include "lib/ops/narrow_types.h"
+#include "lib/ops/row_loop.h"
 #include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
@@ -129,6 +130,24 @@ Tensor cast(const EvaluateContext& c, const Tensor& x, DataType type) {
 void cast_evaluate(EvaluateContext& c) { c.set(0, cast(c, c.input(0), target(c.node()))); }
 void cast_like_evaluate(EvaluateContext& c) { c.set(0, cast(c, c.input(0), c.input(1).type())); }
 
+/// Between numbers of 8 bits and more and bool; to the same type nothing is done.
+bool lower(LowerContext& c) {
+  const DataType from = c.type(0), to = c.facts().output(0).type.elem_type;
+  if (from == to && !c.is_weight(0)) {
+    c.alias(0, 0, c.layout(0));
+    return true;
+  }
+  const auto is_number = [](DataType type) { return is_numeric(type) || is_boolean(type); };
+  if (from == to || !is_number(from) || !is_number(to)) return false;
+  bool lowered = false;
+  dispatch_numeric(from, [&]<class In>() {
+    dispatch_numeric(to, [&]<class Out>() {
+      if constexpr (!std::is_same_v<In, Out>) lowered = lower_map<Out, In>(c, [](In v) { return convert<Out>(v); });
+    });
+  });
+  return lowered;
+}
+
 /// Between floats; through others no gradient flows.
 void gradient(GradientContext& c) {
   const DataType from = c.type(c.input(0)).elem_type;
@@ -144,6 +163,7 @@ const Op cast_op = {
     .until = 25,
     .infer = infer,
     .evaluate = cast_evaluate,
+    .lower = lower,
     .gradient = gradient,
     .units = units::same,
     .cut = cuts::same,
@@ -157,6 +177,7 @@ const Op cast_like = {
     .until = 25,
     .infer = infer,
     .evaluate = cast_like_evaluate,
+    .lower = lower,
     .gradient = gradient,
     .cost = cost_elementwise,
     .shape_only_inputs = 2,

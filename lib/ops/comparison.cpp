@@ -1,6 +1,7 @@
 // Equal, Greater, GreaterOrEqual, Less, LessOrEqual: bool results of operands that broadcast.
 
 #include "lib/ops/elementwise.h"
+#include "lib/ops/row_loop.h"
 #include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
@@ -37,17 +38,37 @@ void equal_evaluate(EvaluateContext& c) {
   c.set(0, std::move(y));
 }
 
-void greater_evaluate(EvaluateContext& c) {
-  compare(c, [](auto x, auto y) { return x > y; });
+struct IsEqual {
+  template <class T>
+  bool operator()(T x, T y) const { return x == y; }
+};
+struct IsGreater {
+  template <class T>
+  bool operator()(T x, T y) const { return x > y; }
+};
+struct IsGreaterOrEqual {
+  template <class T>
+  bool operator()(T x, T y) const { return x >= y; }
+};
+struct IsLess {
+  template <class T>
+  bool operator()(T x, T y) const { return x < y; }
+};
+struct IsLessOrEqual {
+  template <class T>
+  bool operator()(T x, T y) const { return x <= y; }
+};
+
+template <class F>
+void order_evaluate(EvaluateContext& c) {
+  compare(c, F());
 }
-void greater_or_equal_evaluate(EvaluateContext& c) {
-  compare(c, [](auto x, auto y) { return x >= y; });
-}
-void less_evaluate(EvaluateContext& c) {
-  compare(c, [](auto x, auto y) { return x < y; });
-}
-void less_or_equal_evaluate(EvaluateContext& c) {
-  compare(c, [](auto x, auto y) { return x <= y; });
+
+/// The types that models compare.
+template <class F>
+bool lower(LowerContext& c) {
+  return lower_zip<bool, float>(c, F()) || lower_zip<bool, int64_t>(c, F()) || lower_zip<bool, int32_t>(c, F()) ||
+         lower_zip<bool, bool>(c, F());
 }
 
 }  // namespace
@@ -57,6 +78,7 @@ const Op equal = {
     .name = "Equal",
     .infer = equal_infer,
     .evaluate = equal_evaluate,
+    .lower = lower<IsEqual>,
     .units = units::elementwise,
     .cut = cuts::elementwise,
     .cost = cost_elementwise,
@@ -67,7 +89,8 @@ extern const Op greater;
 const Op greater = {
     .name = "Greater",
     .infer = order_infer,
-    .evaluate = greater_evaluate,
+    .evaluate = order_evaluate<IsGreater>,
+    .lower = lower<IsGreater>,
     .units = units::elementwise,
     .cut = cuts::elementwise,
     .cost = cost_elementwise,
@@ -78,7 +101,8 @@ extern const Op greater_or_equal;
 const Op greater_or_equal = {
     .name = "GreaterOrEqual",
     .infer = order_infer,
-    .evaluate = greater_or_equal_evaluate,
+    .evaluate = order_evaluate<IsGreaterOrEqual>,
+    .lower = lower<IsGreaterOrEqual>,
     .units = units::elementwise,
     .cut = cuts::elementwise,
     .cost = cost_elementwise,
@@ -89,7 +113,8 @@ extern const Op less;
 const Op less = {
     .name = "Less",
     .infer = order_infer,
-    .evaluate = less_evaluate,
+    .evaluate = order_evaluate<IsLess>,
+    .lower = lower<IsLess>,
     .units = units::elementwise,
     .cut = cuts::elementwise,
     .cost = cost_elementwise,
@@ -100,7 +125,8 @@ extern const Op less_or_equal;
 const Op less_or_equal = {
     .name = "LessOrEqual",
     .infer = order_infer,
-    .evaluate = less_or_equal_evaluate,
+    .evaluate = order_evaluate<IsLessOrEqual>,
+    .lower = lower<IsLessOrEqual>,
     .units = units::elementwise,
     .cut = cuts::elementwise,
     .cost = cost_elementwise,

@@ -1,6 +1,9 @@
 #include "lib/ops/cost.h"
 #include "lib/ops/elementwise.h"
+#include "lib/ops/gradient.h"
 #include "lib/ops/matmul_loop.h"
+#include "lib/ops/movement.h"
+#include "lib/ops/unit_rules_movement.h"
 
 namespace espalier::ops {
 namespace {
@@ -42,6 +45,78 @@ void evaluate(EvaluateContext& c) {
   });
 }
 
+/// Lines of n elements `step` apart, kLanes neighbouring lines at a time.
+template <class T>
+class CumSum : public Kernel {
+ public:
+  CumSum(int64_t size, int64_t n, int64_t step, bool exclusive, bool reverse)
+      : lines_(size / n), n_(n), step_(step), exclusive_(exclusive), reverse_(reverse) {}
+
+  void bind(std::span<void* const> args) override {
+    x_ = static_cast<const T*>(args[0]);
+    y_ = static_cast<T*>(args[1]);
+  }
+
+  void run() override {
+    const int64_t bands = (step_ + kLanes - 1) / kLanes;
+    const int64_t grain = std::max<int64_t>(1, kElementGrain / (n_ * std::min(step_, kLanes)));
+    parallel_for(lines_ / step_ * bands, grain, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t lane = i % bands * kLanes;
+        sum_lanes(i / bands * step_ * n_ + lane, std::min(kLanes, step_ - lane));
+      }
+    });
+  }
+
+ private:
+  static constexpr int64_t kLanes = 64;
+
+  void sum_lanes(int64_t first, int64_t width) {
+    Sum<T> sums[kLanes] = {};
+    for (int64_t k = 0; k < n_; ++k) {
+      const int64_t at = first + (reverse_ ? n_ - 1 - k : k) * step_;
+      for (int64_t l = 0; l < width; ++l) {
+        const Sum<T> next = wrap_add(sums[l], static_cast<Sum<T>>(x_[at + l]));
+        y_[at + l] = static_cast<T>(exclusive_ ? sums[l] : next);
+        sums[l] = next;
+      }
+    }
+  }
+
+  int64_t lines_, n_, step_;
+  bool exclusive_, reverse_;
+  const T* x_ = nullptr;
+  T* y_ = nullptr;
+};
+
+template <class T>
+std::unique_ptr<Kernel> kernel(const Node& node, const Dims& dims, int64_t axis) {
+  return std::make_unique<CumSum<T>>(element_count(dims), dims[axis], row_major_strides(dims)[axis],
+                                     node.get<int64_t>("exclusive", 0) != 0, node.get<int64_t>("reverse", 0) != 0);
+}
+
+bool lower(LowerContext& c) {
+  const Tensor* given = c.constant(1);
+  if (!given || given->size() != 1 || !is_movable(c, 0)) return false;
+  const Dims dims = c.dims(0);
+  const int64_t axis = normalize_axis(given->to_int64s()[0], static_cast<int64_t>(dims.size()));
+  std::unique_ptr<Kernel> made;
+  if (c.type(0) == DataType::float32) made = kernel<float>(c.node(), dims, axis);
+  else if (c.type(0) == DataType::int64) made = kernel<int64_t>(c.node(), dims, axis);
+  else if (c.type(0) == DataType::int32) made = kernel<int32_t>(c.node(), dims, axis);
+  else return false;
+  const Operand x = read_plain(c, 0);
+  c.step(std::move(made), {x, c.write_over(0, x, Layout::plain(c.type(0), dims))}, "loop");
+  return true;
+}
+
+/// Each element counts in those behind it: the sum the other way.
+void gradient(GradientContext& c) {
+  const int64_t reverse = c.node().get<int64_t>("reverse", 0) == 0 ? 1 : 0;
+  c.set_grad(0, c.add("CumSum", {c.grad_output(), c.input(1)},
+                      {{"exclusive", c.node().get<int64_t>("exclusive", 0), {}}, {"reverse", reverse, {}}}));
+}
+
 }  // namespace
 
 extern const Op cum_sum;
@@ -50,6 +125,10 @@ const Op cum_sum = {
     .since = 11,
     .infer = infer,
     .evaluate = evaluate,
+    .lower = lower,
+    .gradient = gradient,
+    .units = units::counted_axis,
+    .cut = cuts::counted_axis,
     .cost = cost_elementwise,
 };
 

@@ -1,11 +1,16 @@
+#include "lib/ops/cost.h"
 #include "lib/ops/evaluate.h"
 #include "lib/ops/gradient.h"
 #include "lib/ops/infer.h"
+#include "lib/ops/movement.h"
 #include "lib/ops/op.h"
 #include "lib/ops/take.h"
+#include "lib/ops/unit_rules_movement.h"
 
 namespace espalier::ops {
 namespace {
+
+bool is_depth_first(const Node& node) { return node.get<std::string>("mode", "DCR") == "DCR"; }
 
 int64_t block_of(const InferContext& c) {
   const auto block = c.node().require<int64_t>("blocksize");
@@ -40,7 +45,7 @@ void evaluate_depth_to_space(EvaluateContext& c) {
   const Dims& d = c.input(0).dims();
   const auto b = c.node().require<int64_t>("blocksize");
   const int64_t channels = d[1] / (b * b);
-  const bool depth_first = c.node().get<std::string>("mode", "DCR") == "DCR";
+  const bool depth_first = is_depth_first(c.node());
   const Tensor blocks = depth_first
                             ? permuted(c.input(0).reshaped({d[0], b, b, channels, d[2], d[3]}), {0, 3, 4, 1, 5, 2})
                             : permuted(c.input(0).reshaped({d[0], channels, b, b, d[2], d[3]}), {0, 1, 4, 2, 5, 3});
@@ -57,13 +62,44 @@ void infer_space_to_depth(InferContext& c) {
 void evaluate_space_to_depth(EvaluateContext& c) {
   const Dims& d = c.input(0).dims();
   const auto b = c.node().require<int64_t>("blocksize");
-  const Tensor blocks = permuted(c.input(0).reshaped({d[0], d[1], d[2] / b, b, d[3] / b, b}), {0, 3, 5, 1, 2, 4});
+  const bool depth_first = is_depth_first(c.node());
+  const Tensor split = c.input(0).reshaped({d[0], d[1], d[2] / b, b, d[3] / b, b});
+  const Tensor blocks = depth_first ? permuted(split, {0, 3, 5, 1, 2, 4}) : permuted(split, {0, 1, 3, 5, 2, 4});
   c.set(0, blocks.reshaped({d[0], d[1] * b * b, d[2] / b, d[3] / b}));
 }
 
+/// The input seen as `split` axes, of which axis perm[i] is axis i of the split result.
+bool lower_blocks(LowerContext& c, const Dims& split, const Dims& perm) {
+  const Dims strides = row_major_strides(split);
+  std::vector<MoveAxis> axes;
+  for (const int64_t p : perm) axes.push_back({split[p], strides[p], {}});
+  return lower_move(c, 0, std::move(axes));
+}
+
+bool lower_depth_to_space(LowerContext& c) {
+  const Dims d = c.dims(0);
+  const auto b = c.node().require<int64_t>("blocksize");
+  const int64_t channels = d[1] / (b * b);
+  if (is_depth_first(c.node())) return lower_blocks(c, {d[0], b, b, channels, d[2], d[3]}, {0, 3, 4, 1, 5, 2});
+  return lower_blocks(c, {d[0], channels, b, b, d[2], d[3]}, {0, 1, 4, 2, 5, 3});
+}
+
+bool lower_space_to_depth(LowerContext& c) {
+  const Dims d = c.dims(0);
+  const auto b = c.node().require<int64_t>("blocksize");
+  const Dims split = {d[0], d[1], d[2] / b, b, d[3] / b, b};
+  if (is_depth_first(c.node())) return lower_blocks(c, split, {0, 3, 5, 1, 2, 4});
+  return lower_blocks(c, split, {0, 1, 3, 5, 2, 4});
+}
+
+Cost cost(const InferContext& c) { return {.bytes = checked_mul(2, known_bytes(c.type(0)))}; }
+
+/// SpaceToDepth has no CRD; the internal form has.
 void depth_to_space_gradient(GradientContext& c) {
-  if (c.node().get<std::string>("mode", "DCR") != "DCR") c.fail("cannot be differentiated in mode CRD");
-  c.set_grad(0, c.add("SpaceToDepth", {c.grad_output()}, {{"blocksize", c.node().require<int64_t>("blocksize"), {}}}));
+  std::vector<Attribute> attributes = {{"blocksize", c.node().require<int64_t>("blocksize"), {}}};
+  if (is_depth_first(c.node())) return c.set_grad(0, c.add("SpaceToDepth", {c.grad_output()}, std::move(attributes)));
+  attributes.push_back({"mode", std::string("CRD"), {}});
+  c.set_grad(0, c.add("DepthToSpaceGrad", {c.grad_output()}, std::move(attributes)));
 }
 
 void space_to_depth_gradient(GradientContext& c) {
@@ -77,7 +113,11 @@ const Op depth_to_space = {
     .name = "DepthToSpace",
     .infer = infer_depth_to_space,
     .evaluate = evaluate_depth_to_space,
+    .lower = lower_depth_to_space,
     .gradient = depth_to_space_gradient,
+    .units = units::depth_to_space,
+    .cut = cuts::depth_to_space,
+    .cost = cost,
 };
 
 extern const Op space_to_depth;
@@ -85,7 +125,21 @@ const Op space_to_depth = {
     .name = "SpaceToDepth",
     .infer = infer_space_to_depth,
     .evaluate = evaluate_space_to_depth,
+    .lower = lower_space_to_depth,
     .gradient = space_to_depth_gradient,
+    .units = units::depth_to_space,
+    .cut = cuts::depth_to_space,
+    .cost = cost,
+};
+
+extern const Op depth_to_space_grad_op;
+/// DepthToSpaceGrad(dy) {blocksize, mode} -> dx: SpaceToDepth in either order of channels.
+const Op depth_to_space_grad_op = {
+    .name = "DepthToSpaceGrad",
+    .domain = kInternalDomain,
+    .infer = infer_space_to_depth,
+    .evaluate = evaluate_space_to_depth,
+    .lower = lower_space_to_depth,
 };
 
 }  // namespace espalier::ops

@@ -1,10 +1,13 @@
+#include "lib/ops/cost.h"
 #include "lib/ops/evaluate.h"
 #include "lib/ops/gradient.h"
 #include "lib/ops/infer.h"
+#include "lib/ops/movement.h"
 #include "lib/ops/op.h"
 #include "lib/ops/rank.h"
 #include "lib/ops/take.h"
 #include "lib/ops/unit_rules.h"
+#include "lib/ops/unit_rules_movement.h"
 
 namespace espalier::ops {
 namespace {
@@ -89,6 +92,47 @@ void evaluate_tile(EvaluateContext& c) {
   c.set(0, take(in, at));
 }
 
+bool lower_expand(LowerContext& c) { return lower_broadcast(c, 0); }
+
+/// Each axis is two: which repetition, and where in it.
+bool lower_tile(LowerContext& c) {
+  const Dims from = c.dims(0), to = c.output_dims(0), strides = row_major_strides(from);
+  if (!is_movable(c, 0)) return false;
+  std::vector<MoveAxis> axes;
+  for (size_t a = 0; a < from.size(); ++a) {
+    axes.push_back({to[a] / from[a], 0, {}});
+    axes.push_back({from[a], strides[a], {}});
+  }
+  return lower_move(c, 0, std::move(axes));
+}
+
+void gradient_tile(GradientContext& c) { c.set_grad(0, c.add("TileGrad", {c.input(0), c.grad_output()})); }
+
+void infer_tile_grad(InferContext& c) {
+  c.require_inputs(2, 2);
+  c.set(0, c.type(0));
+}
+
+/// All repetitions summed.
+void evaluate_tile_grad(EvaluateContext& c) {
+  const Dims &to = c.input(0).dims(), &from = c.input(1).dims(), strides = row_major_strides(to);
+  const auto dy = c.input(1).to_doubles();
+  std::vector<double> dx(static_cast<size_t>(element_count(to)));
+  Dims at(from.size(), 0);
+  for (const double v : dy) {
+    int64_t target = 0;
+    for (size_t a = 0; a < at.size(); ++a) target += at[a] % to[a] * strides[a];
+    dx[static_cast<size_t>(target)] += v;
+    for (size_t a = at.size(); a-- > 0;) {
+      if (++at[a] < from[a]) break;
+      at[a] = 0;
+    }
+  }
+  c.set(0, Tensor::of<double>(to, dx).cast(c.input(1).type()));
+}
+
+Cost cost(const InferContext& c) { return {.bytes = checked_add(known_bytes(c.type(0)), known_bytes(c.output(0).type))}; }
+
 void gradient_expand(GradientContext& c) { c.set_grad(0, c.add("SumTo", {c.grad_output(), c.input(0)})); }
 
 }  // namespace
@@ -99,12 +143,32 @@ const Op expand = {
     .since = 8,
     .infer = infer_expand,
     .evaluate = evaluate_expand,
+    .lower = lower_expand,
     .gradient = gradient_expand,
     .units = units::expand,
     .cut = cuts::expand,
+    .cost = cost,
 };
 
-extern const Op tile;
-const Op tile = {.name = "Tile", .infer = infer_tile, .evaluate = evaluate_tile};
+extern const Op tile, tile_grad_op;
+const Op tile = {
+    .name = "Tile",
+    .infer = infer_tile,
+    .evaluate = evaluate_tile,
+    .lower = lower_tile,
+    .gradient = gradient_tile,
+    .units = units::tile,
+    .cut = cuts::tile,
+    .cost = cost,
+};
+
+/// TileGrad(x_like, dy) -> dx.
+const Op tile_grad_op = {
+    .name = "TileGrad",
+    .domain = kInternalDomain,
+    .infer = infer_tile_grad,
+    .evaluate = evaluate_tile_grad,
+    .shape_only_inputs = 0b1,
+};
 
 }  // namespace espalier::ops

@@ -4,6 +4,7 @@
 #include "lib/ops/boxes.h"
 #include "lib/ops/evaluate.h"
 #include "lib/ops/infer.h"
+#include "lib/ops/movement.h"
 #include "lib/ops/op.h"
 
 namespace espalier::ops {
@@ -153,6 +154,51 @@ bool lower_concat_grad(LowerContext& c) {
   return lower_cut(c, 0, boxes);
 }
 
+bool lower_gather_grad_axis(LowerContext& c) {
+  const int64_t axis = normalize_axis(c.node().get<int64_t>("axis", 0), static_cast<int64_t>(c.dims(0).size()));
+  return lower_gather_grad(c, Indexing::Kind::axis, axis);
+}
+
+/// The gradient laid into zeros: an axis that was cut gets a table of what each position received.
+bool lower_slice_grad(LowerContext& c) {
+  const Tensor *starts = c.constant(1), *axes = c.constant(3), *steps = c.constant(4);
+  if (!starts || (c.has_input(3) && !axes) || (c.has_input(4) && !steps)) return false;
+  const Dims dx = c.output_dims(0), dy = c.dims(5), strides = row_major_strides(dy);
+  const auto first = starts->to_int64s();
+  const auto on = axes ? axes->to_int64s() : std::vector<int64_t>{}, by = steps ? steps->to_int64s() : std::vector<int64_t>{};
+  if (!is_movable(c, 5)) return false;
+  std::vector<MoveAxis> moved;
+  for (size_t a = 0; a < dx.size(); ++a) moved.push_back({dx[a], strides[a], {}});
+  for (size_t i = 0; i < first.size(); ++i) {
+    const int64_t axis = normalize_axis(on.empty() ? static_cast<int64_t>(i) : on.at(i), static_cast<int64_t>(dx.size()));
+    const int64_t step = by.empty() ? 1 : by.at(i), start = clamp_start(first[i], step, dx[axis]);
+    if (!moved[axis].table.empty()) return false;  // an axis that stands twice
+    moved[axis].table.assign(static_cast<size_t>(dx[axis]), -1);
+    for (int64_t k = 0; k < dy[axis]; ++k) moved[axis].table.at(static_cast<size_t>(start + k * step)) = k * strides[axis];
+  }
+  return lower_move(c, 5, std::move(moved));
+}
+
+/// Constant padding: a box of the gradient.
+bool lower_pad_grad(LowerContext& c) {
+  if (c.node().get<std::string>("mode", "constant") != "constant") return false;
+  const auto pads = c.node().require<std::vector<int64_t>>("pads");
+  const Dims dx = c.output_dims(0), dy = c.dims(1), strides = row_major_strides(dy);
+  if (!is_movable(c, 1)) return false;
+  Dims offsets(pads.begin(), pads.begin() + static_cast<std::ptrdiff_t>(dx.size()));
+  if (std::all_of(pads.begin(), pads.end(), [](int64_t p) { return p >= 0; }) && lower_cut(c, 1, {{0, offsets}})) return true;
+  std::vector<MoveAxis> axes;
+  for (size_t a = 0; a < dx.size(); ++a) {
+    MoveAxis axis{dx[a], 0, {}};
+    for (int64_t i = 0; i < dx[a]; ++i) {
+      const int64_t at = i + offsets[a];
+      axis.table.push_back(at < 0 || at >= dy[a] ? -1 : at * strides[a]);
+    }
+    axes.push_back(std::move(axis));
+  }
+  return lower_move(c, 1, std::move(axes));
+}
+
 }  // namespace
 
 extern const Op slice_grad_op, concat_grad_op, gather_grad_op, pad_grad_op;
@@ -163,6 +209,7 @@ const Op slice_grad_op = {
     .domain = kInternalDomain,
     .infer = infer_slice,
     .evaluate = slice_grad,
+    .lower = lower_slice_grad,
     .shape_only_inputs = 0b1,
 };
 
@@ -182,6 +229,7 @@ const Op gather_grad_op = {
     .domain = kInternalDomain,
     .infer = infer_gather,
     .evaluate = gather_grad,
+    .lower = lower_gather_grad_axis,
     .shape_only_inputs = 0b1,
 };
 
@@ -191,6 +239,7 @@ const Op pad_grad_op = {
     .domain = kInternalDomain,
     .infer = infer_pad,
     .evaluate = pad_grad,
+    .lower = lower_pad_grad,
     .shape_only_inputs = 0b1,
 };
 

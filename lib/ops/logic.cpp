@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "lib/ops/elementwise.h"
+#include "lib/ops/row_loop.h"
 #include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
@@ -46,17 +47,30 @@ void combine_bools(EvaluateContext& c, F f) {
   c.set(0, zip<bool, bool>(c.input(0), aligned_operand(c), f));
 }
 
-void and_evaluate(EvaluateContext& c) {
-  combine_bools(c, [](bool a, bool b) { return a && b; });
+struct Both {
+  bool operator()(bool a, bool b) const { return a && b; }
+};
+struct Either {
+  bool operator()(bool a, bool b) const { return a || b; }
+};
+struct Differ {
+  bool operator()(bool a, bool b) const { return a != b; }
+};
+
+template <class F>
+void bool_evaluate(EvaluateContext& c) {
+  combine_bools(c, F());
 }
-void or_evaluate(EvaluateContext& c) {
-  combine_bools(c, [](bool a, bool b) { return a || b; });
+template <class F>
+bool bool_lower(LowerContext& c) {
+  return lower_zip<bool, bool>(c, F());
 }
-void xor_evaluate(EvaluateContext& c) {
-  combine_bools(c, [](bool a, bool b) { return a != b; });
-}
+
 void not_evaluate(EvaluateContext& c) {
   c.set(0, map<bool, bool>(c.input(0), [](bool v) { return !v; }));
+}
+bool not_lower(LowerContext& c) {
+  return lower_map<bool, bool>(c, [](bool v) { return !v; });
 }
 
 template <class F>
@@ -72,6 +86,16 @@ void is_inf_evaluate(EvaluateContext& c) {
   const bool negative = c.node().get<int64_t>("detect_negative", 1) != 0;
   const bool positive = c.node().get<int64_t>("detect_positive", 1) != 0;
   test_float(c, [=](auto v) { return std::isinf(v) && (v < 0 ? negative : positive); });
+}
+
+bool is_nan_lower(LowerContext& c) {
+  return lower_map<bool, float>(c, [](float v) { return std::isnan(v); });
+}
+
+bool is_inf_lower(LowerContext& c) {
+  const bool negative = c.node().get<int64_t>("detect_negative", 1) != 0;
+  const bool positive = c.node().get<int64_t>("detect_positive", 1) != 0;
+  return lower_map<bool, float>(c, [=](float v) { return std::isinf(v) && (v < 0 ? negative : positive); });
 }
 
 template <class F>
@@ -113,7 +137,8 @@ extern const Op logical_and;
 const Op logical_and = {
     .name = "And",
     .infer = bool_infer,
-    .evaluate = and_evaluate,
+    .evaluate = bool_evaluate<Both>,
+    .lower = bool_lower<Both>,
     .units = units::elementwise,
     .cut = cuts::elementwise,
     .cost = cost_elementwise,
@@ -124,7 +149,8 @@ extern const Op logical_or;
 const Op logical_or = {
     .name = "Or",
     .infer = bool_infer,
-    .evaluate = or_evaluate,
+    .evaluate = bool_evaluate<Either>,
+    .lower = bool_lower<Either>,
     .units = units::elementwise,
     .cut = cuts::elementwise,
     .cost = cost_elementwise,
@@ -135,7 +161,8 @@ extern const Op logical_xor;
 const Op logical_xor = {
     .name = "Xor",
     .infer = bool_infer,
-    .evaluate = xor_evaluate,
+    .evaluate = bool_evaluate<Differ>,
+    .lower = bool_lower<Differ>,
     .units = units::elementwise,
     .cut = cuts::elementwise,
     .cost = cost_elementwise,
@@ -147,6 +174,7 @@ const Op logical_not = {
     .name = "Not",
     .infer = not_infer,
     .evaluate = not_evaluate,
+    .lower = not_lower,
     .units = units::same,
     .cut = cuts::same,
     .cost = cost_elementwise,
@@ -158,6 +186,9 @@ const Op is_inf = {
     .name = "IsInf",
     .infer = is_float_infer,
     .evaluate = is_inf_evaluate,
+    .lower = is_inf_lower,
+    .units = units::same,
+    .cut = cuts::same,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -167,6 +198,9 @@ const Op is_nan = {
     .name = "IsNaN",
     .infer = is_float_infer,
     .evaluate = is_nan_evaluate,
+    .lower = is_nan_lower,
+    .units = units::same,
+    .cut = cuts::same,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -176,6 +210,8 @@ const Op bitwise_and = {
     .name = "BitwiseAnd",
     .infer = bitwise_infer,
     .evaluate = bitwise_and_evaluate,
+    .units = units::elementwise,
+    .cut = cuts::elementwise,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -185,6 +221,8 @@ const Op bitwise_or = {
     .name = "BitwiseOr",
     .infer = bitwise_infer,
     .evaluate = bitwise_or_evaluate,
+    .units = units::elementwise,
+    .cut = cuts::elementwise,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -194,6 +232,8 @@ const Op bitwise_xor = {
     .name = "BitwiseXor",
     .infer = bitwise_infer,
     .evaluate = bitwise_xor_evaluate,
+    .units = units::elementwise,
+    .cut = cuts::elementwise,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -203,6 +243,8 @@ const Op bitwise_not = {
     .name = "BitwiseNot",
     .infer = bitwise_not_infer,
     .evaluate = bitwise_not_evaluate,
+    .units = units::same,
+    .cut = cuts::same,
     .cost = cost_elementwise,
     .elementwise = true,
 };
@@ -212,6 +254,8 @@ const Op bit_shift = {
     .name = "BitShift",
     .infer = bitwise_infer,
     .evaluate = bit_shift_evaluate,
+    .units = units::elementwise,
+    .cut = cuts::elementwise,
     .cost = cost_elementwise,
     .elementwise = true,
 };

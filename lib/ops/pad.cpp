@@ -3,7 +3,9 @@
 #include "lib/ops/boxes.h"
 #include "lib/ops/evaluate.h"
 #include "lib/ops/gradient.h"
+#include "lib/ops/cost.h"
 #include "lib/ops/infer.h"
+#include "lib/ops/movement.h"
 #include "lib/ops/op.h"
 #include "lib/ops/take.h"
 #include "lib/ops/unit_rules.h"
@@ -94,25 +96,45 @@ void evaluate(EvaluateContext& c) {
   c.set(0, take(in, at, &fill));
 }
 
-/// Constant padding: the input is a box of the result.
+/// Any mode and type: an axis that is padded gets a table of where each position comes from.
+bool lower_table(LowerContext& c, const std::vector<std::pair<int64_t, int64_t>>& pads, const Tensor& fill) {
+  const Dims dims = c.dims(0), out = c.output_dims(0), strides = row_major_strides(dims);
+  const std::string mode = mode_of(c.node());
+  if (!is_movable(c, 0)) return false;
+  std::vector<MoveAxis> axes;
+  for (size_t a = 0; a < dims.size(); ++a) {
+    MoveAxis axis{out[a], strides[a], {}};
+    for (int64_t i = 0; out[a] != dims[a] || pads[a].first != 0 ? i < out[a] : false; ++i) {
+      const int64_t from = source(i - pads[a].first, dims[a], mode);
+      axis.table.push_back(from < 0 ? -1 : from * strides[a]);
+    }
+    axes.push_back(std::move(axis));
+  }
+  return lower_move(c, 0, std::move(axes), 0, &fill);
+}
+
+/// Constant padding of floats: the input is a box of the result, which may be blocked.
 bool lower(LowerContext& c) {
-  if (mode_of(c.node()) != "constant") return false;
   bool unknown = false;
   const auto pads = c.facts().integers_from(pads_name(c.node()), 1, kInputsSince, &unknown);
   const auto axes = c.facts().integers(3);
-  float fill = c.node().get<float>("value", 0.0f);
-  if (c.has_input(2)) {
-    if (!c.constant(2) || c.constant(2)->size() != 1) return false;
-    fill = static_cast<float>(c.constant(2)->to_doubles()[0]);
-  }
-  if (!pads || (c.has_input(3) && !axes)) return false;
+  if (!pads || (c.has_input(3) && !axes) || (c.has_input(2) && !c.constant(2))) return false;
+  Tensor fill = Tensor::scalar(c.node().get<float>("value", 0.0f));
+  if (c.node().version >= kInputsSince) fill = Tensor(c.type(0), {});
+  if (c.has_input(2) && c.constant(2)->size() == 1) fill = *c.constant(2);
+  else if (c.node().version < kInputsSince) fill = fill.cast(c.type(0));
+  const auto all = by_axis(*pads, axes, static_cast<int64_t>(c.dims(0).size()));
   Dims offsets;
-  for (const auto& [begin, end] : by_axis(*pads, axes, static_cast<int64_t>(c.dims(0).size()))) {
-    if (begin < 0 || end < 0) return false;
+  bool box = c.type(0) == DataType::float32 && mode_of(c.node()) == "constant";
+  for (const auto& [begin, end] : all) {
+    box = box && begin >= 0 && end >= 0;
     offsets.push_back(begin);
   }
-  return lower_join(c, {{0, offsets}}, fill);
+  if (box && lower_join(c, {{0, offsets}}, fill.data<float>()[0])) return true;
+  return lower_table(c, all, fill);
 }
+
+Cost cost(const InferContext& c) { return {.bytes = checked_add(known_bytes(c.type(0)), known_bytes(c.output(0).type))}; }
 
 void gradient(GradientContext& c) {
   const Node& node = c.node();
@@ -148,6 +170,7 @@ const Op pad = {
     .gradient = gradient,
     .units = units::pad,
     .cut = cuts::pad,
+    .cost = cost,
 };
 
 }  // namespace espalier::ops

@@ -296,6 +296,11 @@ void extremum_gradient(GradientContext& c) {
   c.set_grad(0, product(c, spread(c.grad_output()), c.add("Div", {hit, count})));
 }
 
+void prod_gradient(GradientContext& c) {
+  const Spread spread(c);
+  c.set_grad(0, product(c, spread(c.grad_output()), c.add("ReduceProdGrad", {c.input(0)}, spread.attributes)));
+}
+
 /// Sums and means; the mean of all positions of a channel keeps its layout.
 template <bool kMean>
 bool lower(LowerContext& c) {
@@ -394,6 +399,7 @@ const Op reduce_prod = {
     .name = "ReduceProd",
     .infer = prod_infer,
     .evaluate = evaluate<ProdRule>,
+    .gradient = prod_gradient,
     .units = units::reduce,
     .cut = cuts::reduce,
     .cost = cost,

@@ -30,7 +30,10 @@ extern const Op cast_op;
 extern const Op cast_like;
 extern const Op ceil;
 extern const Op celu;
+extern const Op center_crop_pad;
 extern const Op clip;
+extern const Op col2im;
+extern const Op compress;
 extern const Op concat;
 extern const Op constant;
 extern const Op constant_of_shape;
@@ -40,6 +43,7 @@ extern const Op cos;
 extern const Op cosh;
 extern const Op cum_sum;
 extern const Op depth_to_space;
+extern const Op det;
 extern const Op div;
 extern const Op dropout;
 extern const Op einsum;
@@ -48,11 +52,13 @@ extern const Op equal;
 extern const Op erf;
 extern const Op exp;
 extern const Op expand;
+extern const Op eye_like;
 extern const Op flatten;
 extern const Op floor;
 extern const Op gru;
 extern const Op gather;
 extern const Op gather_elements;
+extern const Op gather_nd;
 extern const Op gelu;
 extern const Op gemm;
 extern const Op gemm_grad_input, gemm_grad_weight;
@@ -93,8 +99,10 @@ extern const Op mod;
 extern const Op mul;
 extern const Op neg;
 extern const Op negative_log_likelihood_loss;
+extern const Op non_max_suppression;
 extern const Op non_zero;
 extern const Op logical_not;
+extern const Op one_hot;
 extern const Op logical_or;
 extern const Op prelu;
 extern const Op pad;
@@ -119,8 +127,12 @@ extern const Op resize;
 extern const Op reverse_sequence;
 extern const Op roi_align;
 extern const Op round;
+extern const Op scatter;
+extern const Op scatter_elements;
+extern const Op scatter_nd;
 extern const Op selu;
 extern const Op shape;
+extern const Op shrink;
 extern const Op sigmoid;
 extern const Op sign;
 extern const Op sin;
@@ -141,7 +153,10 @@ extern const Op tan;
 extern const Op tanh;
 extern const Op thresholded_relu;
 extern const Op tile;
+extern const Op top_k;
 extern const Op transpose;
+extern const Op trilu;
+extern const Op unique;
 extern const Op unsqueeze;
 extern const Op upsample;
 extern const Op where;
@@ -150,14 +165,20 @@ extern const Op logical_xor;
 extern const Op affine_grid_grad;
 extern const Op average_pool_grad;
 extern const Op batch_normalization_grad;
+extern const Op center_crop_pad_grad_op;
 extern const Op clip_grad;
+extern const Op col2im_grad_op;
+extern const Op compress_grad_op;
 extern const Op concat_grad_op;
 extern const Op conv_grad_input;
 extern const Op conv_grad_weight;
+extern const Op depth_to_space_grad_op;
+extern const Op det_grad_op;
 extern const Op dropout_training;
 extern const Op expand_like_op;
 extern const Op gru_grad;
 extern const Op gather_grad_op;
+extern const Op gather_nd_grad_op;
 extern const Op global_average_pool_grad;
 extern const Op grid_sample_grad;
 extern const Op hard_sigmoid_grad;
@@ -174,11 +195,13 @@ extern const Op negative_log_likelihood_loss_grad;
 extern const Op pad_grad_op;
 extern const Op rnn_grad;
 extern const Op reduce_mean_grad_op;
+extern const Op reduce_prod_grad_op;
 extern const Op reduce_sum_grad_op;
 extern const Op relu_grad;
 extern const Op reshape_like_op;
 extern const Op resize_grad;
 extern const Op roi_align_grad;
+extern const Op scatter_reduction_grad_op;
 extern const Op sigmoid_grad;
 extern const Op slice_grad_op;
 extern const Op soft_target_cross_entropy;
@@ -187,6 +210,7 @@ extern const Op softmax_cross_entropy_loss_grad;
 extern const Op softmax_grad;
 extern const Op sum_to_op;
 extern const Op tanh_grad;
+extern const Op tile_grad_op;
 }  // namespace ops
 
 namespace {
@@ -215,7 +239,10 @@ constexpr std::array kOps = {
     &ops::cast_like,
     &ops::ceil,
     &ops::celu,
+    &ops::center_crop_pad,
     &ops::clip,
+    &ops::col2im,
+    &ops::compress,
     &ops::concat,
     &ops::constant,
     &ops::constant_of_shape,
@@ -225,6 +252,7 @@ constexpr std::array kOps = {
     &ops::cosh,
     &ops::cum_sum,
     &ops::depth_to_space,
+    &ops::det,
     &ops::div,
     &ops::dropout,
     &ops::einsum,
@@ -233,11 +261,13 @@ constexpr std::array kOps = {
     &ops::erf,
     &ops::exp,
     &ops::expand,
+    &ops::eye_like,
     &ops::flatten,
     &ops::floor,
     &ops::gru,
     &ops::gather,
     &ops::gather_elements,
+    &ops::gather_nd,
     &ops::gelu,
     &ops::gemm,
     &ops::global_average_pool,
@@ -277,8 +307,10 @@ constexpr std::array kOps = {
     &ops::mul,
     &ops::neg,
     &ops::negative_log_likelihood_loss,
+    &ops::non_max_suppression,
     &ops::non_zero,
     &ops::logical_not,
+    &ops::one_hot,
     &ops::logical_or,
     &ops::prelu,
     &ops::pad,
@@ -303,8 +335,12 @@ constexpr std::array kOps = {
     &ops::reverse_sequence,
     &ops::roi_align,
     &ops::round,
+    &ops::scatter,
+    &ops::scatter_elements,
+    &ops::scatter_nd,
     &ops::selu,
     &ops::shape,
+    &ops::shrink,
     &ops::sigmoid,
     &ops::sign,
     &ops::sin,
@@ -325,7 +361,10 @@ constexpr std::array kOps = {
     &ops::tanh,
     &ops::thresholded_relu,
     &ops::tile,
+    &ops::top_k,
     &ops::transpose,
+    &ops::trilu,
+    &ops::unique,
     &ops::unsqueeze,
     &ops::upsample,
     &ops::where,
@@ -334,14 +373,20 @@ constexpr std::array kOps = {
     &ops::affine_grid_grad,
     &ops::average_pool_grad,
     &ops::batch_normalization_grad,
+    &ops::center_crop_pad_grad_op,
     &ops::clip_grad,
+    &ops::col2im_grad_op,
+    &ops::compress_grad_op,
     &ops::concat_grad_op,
     &ops::conv_grad_input,
     &ops::conv_grad_weight,
+    &ops::depth_to_space_grad_op,
+    &ops::det_grad_op,
     &ops::dropout_training,
     &ops::expand_like_op,
     &ops::gru_grad,
     &ops::gather_grad_op,
+    &ops::gather_nd_grad_op,
     &ops::gemm_grad_input,
     &ops::gemm_grad_weight,
     &ops::global_average_pool_grad,
@@ -360,11 +405,13 @@ constexpr std::array kOps = {
     &ops::pad_grad_op,
     &ops::rnn_grad,
     &ops::reduce_mean_grad_op,
+    &ops::reduce_prod_grad_op,
     &ops::reduce_sum_grad_op,
     &ops::relu_grad,
     &ops::reshape_like_op,
     &ops::resize_grad,
     &ops::roi_align_grad,
+    &ops::scatter_reduction_grad_op,
     &ops::sigmoid_grad,
     &ops::slice_grad_op,
     &ops::soft_target_cross_entropy,
@@ -373,6 +420,7 @@ constexpr std::array kOps = {
     &ops::softmax_grad,
     &ops::sum_to_op,
     &ops::tanh_grad,
+    &ops::tile_grad_op,
 };
 
 bool before(const Op* op, std::pair<std::string_view, std::string_view> key) {

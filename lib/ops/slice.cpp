@@ -6,6 +6,7 @@
 #include "lib/ops/evaluate.h"
 #include "lib/ops/gradient.h"
 #include "lib/ops/infer.h"
+#include "lib/ops/movement.h"
 #include "lib/ops/op.h"
 #include "lib/ops/rank.h"
 #include "lib/ops/take.h"
@@ -174,27 +175,54 @@ Cost cost(const InferContext& c) {
   return {.bytes = checked_mul(2, byte_count(c.elem_type(0), *c.output(0).type.known_dims()))};
 }
 
+/// Starts, ends, axes and steps where they are all constant.
+std::optional<Cuts> constant_cuts(const LowerContext& c) {
+  bool unknown = false, any_unknown = false;
+  const auto read = [&](const char* name, size_t i) {
+    const auto list = c.facts().integers_from(name, i, kInputsSince, &unknown);
+    any_unknown |= unknown;
+    return list;
+  };
+  const auto starts = read("starts", 1), ends = read("ends", 2), axes = read("axes", 3);
+  const auto steps = c.node().version < kInputsSince ? std::nullopt : read("steps", 4);
+  if (!starts || !ends || any_unknown) return std::nullopt;
+  Cuts cuts{*starts, *ends, {}, {}};
+  fill_in(cuts, axes, steps);
+  return cuts;
+}
+
+/// Any steps, any type: one axis of positions a constant distance apart.
+bool lower_steps(LowerContext& c, const Cuts& cuts) {
+  const Dims dims = c.dims(0), out = c.output_dims(0), strides = row_major_strides(dims);
+  if (!is_movable(c, 0)) return false;
+  std::vector<MoveAxis> axes;
+  for (size_t a = 0; a < dims.size(); ++a) axes.push_back({dims[a], strides[a], {}});
+  int64_t offset = 0;
+  for (size_t i = 0; i < cuts.axes.size(); ++i) {  // an axis may stand twice
+    MoveAxis& axis = axes[normalize_axis(cuts.axes[i], static_cast<int64_t>(dims.size()))];
+    const auto index = indices({cuts.starts[i], cuts.ends[i], cuts.steps[i]}, axis.size);
+    if (index.empty()) return false;
+    offset += index.front() * axis.stride;
+    axis = {static_cast<int64_t>(index.size()), axis.stride * (index.size() > 1 ? index[1] - index[0] : 1), {}};
+  }
+  return lower_move(c, 0, std::move(axes), offset);
+}
+
 /// A cut with steps of 1 is a box.
 bool lower(LowerContext& c) {
-  bool unknown = false;
-  const auto read = [&](const char* name, size_t i) { return c.facts().integers_from(name, i, kInputsSince, &unknown); };
-  const auto starts = read("starts", 1);
-  const auto ends = read("ends", 2);
-  if (!starts || !ends) return false;
-  Cuts cuts{*starts, *ends, {}, {}};
-  const auto axes = read("axes", 3);
-  if (unknown) return false;
-  const auto steps = c.node().version < kInputsSince ? std::nullopt : read("steps", 4);
-  if (unknown) return false;
-  fill_in(cuts, axes, steps);
+  const auto cuts = constant_cuts(c);
+  if (!cuts) return false;
   const Dims dims = c.dims(0);
-  Dims offsets(dims.size(), 0);
-  for (size_t i = 0; i < cuts.axes.size(); ++i) {
-    if (cuts.steps[i] != 1) return false;
-    const int64_t axis = normalize_axis(cuts.axes[i], static_cast<int64_t>(dims.size())), size = dims[axis];
-    offsets[axis] = std::clamp<int64_t>(cuts.starts[i] < 0 ? cuts.starts[i] + size : cuts.starts[i], 0, size);
+  Dims offsets(dims.size(), 0), seen(dims.size(), 0);
+  bool box = c.type(0) == DataType::float32 && dims.size() <= 6;
+  for (size_t i = 0; i < cuts->axes.size(); ++i) {
+    box = box && cuts->steps[i] == 1;
+    const int64_t axis = normalize_axis(cuts->axes[i], static_cast<int64_t>(dims.size())), size = dims[axis];
+    box = box && seen[axis]++ == 0;
+    offsets[axis] = std::clamp<int64_t>(cuts->starts[i] < 0 ? cuts->starts[i] + size : cuts->starts[i], 0, size);
   }
-  return lower_cut(c, 0, {{0, offsets}});
+  if (box && lower_cut(c, 0, {{0, offsets}})) return true;
+  return lower_steps(c, *cuts);
 }
 
 void gradient(GradientContext& c) {

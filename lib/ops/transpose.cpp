@@ -2,7 +2,9 @@
 #include "lib/ops/conv_problem.h"
 #include "lib/ops/evaluate.h"
 #include "lib/ops/gradient.h"
+#include "lib/ops/cost.h"
 #include "lib/ops/infer.h"
+#include "lib/ops/movement.h"
 #include "lib/ops/op.h"
 #include "lib/ops/take.h"
 #include "lib/ops/unit_rules.h"
@@ -37,14 +39,25 @@ void infer(InferContext& c) {
 
 void evaluate(EvaluateContext& c) { c.set(0, permuted(c.input(0), perm_of(c.node(), c.input(0).rank()))); }
 
+/// From plain memory a move in tiles; from a blocked layout oneDNN's reorder.
 bool lower(LowerContext& c) {
   const Dims dims = c.dims(0);
-  if (c.type(0) != DataType::float32 || element_count(dims) == 0 || dims.empty() || dims.size() > 6) return false;
-  const Layout from = own_layout(c, 0), to = Layout::plain(DataType::float32, c.output_dims(0));
-  const Operand x = c.read(0, from);
-  c.step(transpose_copy(from, to, perm_of(c.node(), static_cast<int64_t>(dims.size()))), {x, c.write(0, to)});
-  return true;
+  if (!is_movable(c, 0)) return false;
+  const auto perm = perm_of(c.node(), static_cast<int64_t>(dims.size()));
+  const bool blocked = c.type(0) == DataType::float32 && !dims.empty() && dims.size() <= 6 && !own_layout(c, 0).is_plain();
+  if (blocked) {
+    const Layout from = own_layout(c, 0), to = Layout::plain(DataType::float32, c.output_dims(0));
+    const Operand x = c.read(0, from);
+    c.step(transpose_copy(from, to, perm), {x, c.write(0, to)});
+    return true;
+  }
+  const Dims strides = row_major_strides(dims);
+  std::vector<MoveAxis> axes;
+  for (const int64_t p : perm) axes.push_back({dims[p], strides[p], {}});
+  return lower_move(c, 0, std::move(axes));
 }
+
+Cost cost(const InferContext& c) { return {.bytes = checked_mul(2, known_bytes(c.type(0)))}; }
 
 /// The inverse permutation; reversing all axes is its own inverse.
 void gradient(GradientContext& c) {
@@ -68,6 +81,7 @@ const Op transpose = {
     .gradient = gradient,
     .units = units::transpose,
     .cut = cuts::transpose,
+    .cost = cost,
 };
 
 }  // namespace espalier::ops

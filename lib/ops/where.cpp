@@ -1,7 +1,7 @@
-#include "lib/ops/evaluate.h"
+#include "lib/ops/cost.h"
+#include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
-#include "lib/ops/infer.h"
-#include "lib/ops/op.h"
+#include "lib/ops/movement.h"
 #include "lib/ops/take.h"
 #include "lib/ops/unit_rules.h"
 
@@ -57,6 +57,61 @@ void evaluate(EvaluateContext& c) {
   c.set(0, std::move(out));
 }
 
+/// Elements of a given width. Arguments: condition, x, y, result.
+template <class T>
+class Choose : public Kernel {
+ public:
+  Choose(const Dims& to, const Dims& condition, const Dims& x, const Dims& y) : walk_(to, {condition, x, y}) {}
+
+  void bind(std::span<void* const> args) override {
+    condition_ = static_cast<const uint8_t*>(args[0]);
+    x_ = static_cast<const T*>(args[1]);
+    y_ = static_cast<const T*>(args[2]);
+    to_ = static_cast<T*>(args[3]);
+  }
+
+  void run() override {
+    walk_.run([this](int64_t to, const auto& at, const auto& step, int64_t n) {
+      const uint8_t* c = condition_ + at[0];
+      const T *x = x_ + at[1], *y = y_ + at[2];
+      T* out = to_ + to;
+      if (step[0] == 1 && step[1] == 1 && step[2] == 1) {
+        for (int64_t i = 0; i < n; ++i) out[i] = c[i] ? x[i] : y[i];
+      } else if (step[0] == 1 && step[1] == 1 && step[2] == 0) {
+        for (int64_t i = 0; i < n; ++i) out[i] = c[i] ? x[i] : *y;
+      } else if (step[0] == 1 && step[1] == 0 && step[2] == 1) {
+        for (int64_t i = 0; i < n; ++i) out[i] = c[i] ? *x : y[i];
+      } else {
+        for (int64_t i = 0; i < n; ++i) out[i] = c[i * step[0]] ? x[i * step[1]] : y[i * step[2]];
+      }
+    });
+  }
+
+ private:
+  BroadcastWalk<3> walk_;
+  const uint8_t* condition_ = nullptr;
+  const T *x_ = nullptr, *y_ = nullptr;
+  T* to_ = nullptr;
+};
+
+bool lower(LowerContext& c) {
+  if (!is_movable(c, 1)) return false;
+  const auto make = [&]<class T>() -> std::unique_ptr<Kernel> {
+    return std::make_unique<Choose<T>>(c.output_dims(0), c.dims(0), c.dims(1), c.dims(2));
+  };
+  std::unique_ptr<Kernel> kernel;
+  switch (*movable_width(c.type(1))) {
+    case 1: kernel = make.template operator()<uint8_t>(); break;
+    case 2: kernel = make.template operator()<uint16_t>(); break;
+    case 4: kernel = make.template operator()<uint32_t>(); break;
+    case 8: kernel = make.template operator()<uint64_t>(); break;
+    default: return false;
+  }
+  const Operand condition = read_plain(c, 0), x = read_plain(c, 1), y = read_plain(c, 2);
+  c.step(std::move(kernel), {condition, x, y, write_plain(c)}, "loop");
+  return true;
+}
+
 void gradient(GradientContext& c) {
   const ValueId condition = c.input(0), dy = c.grad_output();
   const ValueId zero = c.scalar(0, c.output());
@@ -72,9 +127,11 @@ const Op where = {
     .since = 9,
     .infer = infer,
     .evaluate = evaluate,
+    .lower = lower,
     .gradient = gradient,
     .units = units::elementwise,
     .cut = cuts::elementwise,
+    .cost = cost_elementwise,
     .elementwise = true,
 };
 
