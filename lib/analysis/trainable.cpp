@@ -1,6 +1,7 @@
 #include "lib/analysis/trainable.h"
 
 #include <algorithm>
+#include <set>
 
 namespace espalier {
 namespace {
@@ -53,20 +54,33 @@ class Search {
     return ones > 0 && zeros > 0 && ones + zeros == static_cast<int64_t>(values.size());
   }
 
-  /// Adds the stored constant that `v` is a rearrangement of, if there is one.
+  /// Adds the stored float constants that `v` is a rearrangement of, if there are any.
   bool add(ValueId v) {
-    while (!graph_.constant(v)) {
-      const NodeId made_by = graph_.producer(v);
-      if (made_by == kNone) return false;
-      const Node& node = graph_.node(made_by);
-      const Op* op = find_op(node);
-      const bool rearranges = op && (op->is_view || (node.domain.empty() && node.op_type == "Transpose"));
-      if (!rearranges || !node.has_input(0)) return false;
-      v = node.inputs[0];
+    bool any = false;
+    std::set<ValueId> seen;
+    for (std::vector<ValueId> open = {v}; !open.empty();) {
+      v = open.back();
+      open.pop_back();
+      if (v == kNone || !seen.insert(v).second) continue;
+      if (const Tensor* constant = graph_.constant(v)) {
+        if (!is_float(constant->type())) continue;
+        if (std::find(found_.begin(), found_.end(), v) == found_.end()) found_.push_back(v);
+        any = true;
+      } else if (const NodeId made_by = graph_.producer(v); made_by != kNone) {
+        const auto sources = rearranged(graph_.node(made_by));
+        open.insert(open.end(), sources.rbegin(), sources.rend());
+      }
     }
-    if (!is_float(graph_.constant(v)->type())) return false;
-    if (std::find(found_.begin(), found_.end(), v) == found_.end()) found_.push_back(v);
-    return true;
+    return any;
+  }
+
+  /// The inputs whose elements a node only moves: exporters cut a weight and put its gates into another order.
+  static std::vector<ValueId> rearranged(const Node& node) {
+    const Op* op = find_op(node);
+    if (!op || node.inputs.empty()) return {};
+    if (node.domain.empty() && node.op_type == "Concat") return node.inputs;
+    const bool moves = op->is_view || (node.domain.empty() && (node.op_type == "Transpose" || node.op_type == "Slice"));
+    return moves ? std::vector<ValueId>{node.inputs[0]} : std::vector<ValueId>{};
   }
 
   const Graph& graph_;

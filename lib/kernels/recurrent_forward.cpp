@@ -15,7 +15,7 @@ int64_t padded(int64_t floats) { return (floats + 15) / 16 * 16; }
 class RecurrentForward : public Kernel {
  public:
   explicit RecurrentForward(const RecurrentProblem& p)
-      : p_(p), width_(p.gates() * p.hidden), packed_(!StepProduct::is_small(p.batch)),
+      : p_(p), width_(p.gates() * p.hidden), packed_(!StepProduct::has_few_rows(p.batch)),
         inputs_({.m = p.steps * p.batch, .n = width_, .k = p.input, .lda = p.input, .ldb = p.input, .ldc = width_, .transpose_b = true, .accumulate = true}),
         first_(step_product(first_width())) {
     if (p.cell == Cell::gru && !p.linear_before_reset) second_.push_back(step_product(p.hidden));

@@ -56,6 +56,6 @@ void through_activation(const ElementOp& f, const float* value, float* grad, int
 void swap_axes(const float* from, float* to, int64_t a, int64_t b, int64_t n);
 
 /// Rows of a batch that are worth a thread.
-inline int64_t row_grain(int64_t hidden) { return 4096 / hidden + 1; }
+inline int64_t row_grain(int64_t hidden) { return 8192 / hidden + 1; }
 
 }  // namespace espalier

@@ -32,7 +32,9 @@ Primitive library_product(const StepProductProblem& p) {
 }  // namespace
 
 StepProduct::StepProduct(const StepProductProblem& problem) : problem_(problem) {
-  if (!problem.transpose_a && is_small(problem.m)) return;
+  constexpr int64_t kSmall = 1 << 18;
+  const bool small = !problem.transpose_b && problem.m * problem.n * problem.k <= kSmall;
+  if (!problem.transpose_a && (has_few_rows(problem.m) || small)) return;
   library_ = std::make_unique<Library>();
   library_->primitive = library_product(problem);
   if (library_->primitive.scratch_bytes > 0) library_->scratch = AlignedBuffer(library_->primitive.scratch_bytes);
@@ -52,7 +54,7 @@ void StepProduct::run(const float* a, const float* b, float* c) const {
 void StepProduct::run_small(const float* a, const float* b, float* c) const {
   const StepProductProblem& p = problem_;
   const RecurrentLoops& loops = recurrent_loops();
-  constexpr int64_t kGrainWork = 32768;  // multiplications that are worth a thread
+  constexpr int64_t kGrainWork = 1 << 17;  // multiplications that are worth a thread
   const int64_t grain = std::max<int64_t>(64, kGrainWork / std::max<int64_t>(1, p.m * p.k) / 64 * 64);
   parallel_for(p.n, grain, [&](int64_t begin, int64_t end) {
     for (int64_t row = 0; row < p.m; ++row) {

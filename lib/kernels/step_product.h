@@ -23,8 +23,9 @@ class StepProduct {
   StepProduct& operator=(StepProduct&&) noexcept;
 
   void run(const float* a, const float* b, float* c) const;
-  /// Whether loops of ours run it, being a few rows: these read b as it is stored, a library call likes [k, n].
-  static bool is_small(int64_t m) { return m <= 4; }
+  /// Whether m rows are so few that loops of ours run them on b stored [n, k]. From there on b is best stored [k, n], by loops of
+  /// ours where the threads of a library call would cost more than the product.
+  static bool has_few_rows(int64_t m) { return m <= 4; }
 
  private:
   void run_small(const float* a, const float* b, float* c) const;
