@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "lib/base/error.h"
-#include "lib/ops/evaluate.h"
 
 namespace espalier {
 namespace {
@@ -43,12 +42,23 @@ void settle(Fact& fact) {
   }
 }
 
+bool has_body(const Node& node) {
+  return std::any_of(node.attributes.begin(), node.attributes.end(),
+                     [](const Attribute& a) { return std::holds_alternative<Body>(a.value); });
+}
+
+/// A node that cannot be calculated now after all.
+struct NotConstant {};
+
+/// What may still be spent, on a graph and all its bodies together.
+struct Budget {
+  int64_t bytes = 0, macs = 0, body_nodes = 0;
+};
+
 class Inference {
  public:
-  Inference(const Graph& graph, const InferOptions& options) : graph_(graph), options_(options), table_(graph.value_count()) {
-    bytes_left_ = options.fold_bytes;
-    macs_left_ = options.fold_macs;
-  }
+  Inference(const Graph& graph, const InferOptions& options, Budget& budget, const Inference* outer)
+      : graph_(graph), options_(options), budget_(budget), outer_(outer), table_(graph.value_count()) {}
 
   FactTable run() {
     bind_symbols();
@@ -82,16 +92,63 @@ class Inference {
   }
 
   void start() {
-    for (const ValueId v : graph_.inputs) table_.at(v).type = input_type(v);
+    for (size_t i = 0; i < graph_.inputs.size(); ++i) {
+      if (options_.body_inputs.empty()) table_.at(graph_.inputs[i]).type = input_type(graph_.inputs[i]);
+      else table_.at(graph_.inputs[i]) = body_input(graph_.inputs[i], options_.body_inputs[i]);
+    }
     for (const auto& [v, initializer] : graph_.initializers()) {
       if (!options_.fed.contains(graph_.value(v).name)) table_.at(v) = constant_fact(initializer.tensor);
     }
     for (size_t i = 0; i < graph_.value_count(); ++i) {
       const Value& value = graph_.value(static_cast<ValueId>(i));
       if (!value.captured) continue;
-      const auto found = options_.captured.find(value.name);
-      if (found != options_.captured.end()) table_.at(static_cast<ValueId>(i)) = found->second;
+      if (const Fact* fact = outside(value.name)) table_.at(static_cast<ValueId>(i)) = *fact;
     }
+  }
+
+  /// What is known of a value that a body reads from outside itself.
+  const Fact* outside(const std::string& name) const {
+    const auto found = options_.captured.find(name);
+    if (found != options_.captured.end()) return &found->second;
+    for (const Inference* g = outer_; g; g = g->outer_) {
+      const ValueId v = g->graph_.find_value(name);
+      if (v != kNone && !g->graph_.value(v).captured) return &g->table_[v];
+      const auto given = g->options_.captured.find(name);
+      if (given != g->options_.captured.end()) return &given->second;
+    }
+    return nullptr;
+  }
+
+  /// Sizes that a body declares are not believed: they were written for one iteration.
+  Fact body_input(ValueId v, Fact fact) const {
+    const Type& declared = graph_.value(v).type;
+    Type& type = fact.type;
+    if (declared.kind == Type::Kind::unknown || (declared.kind == Type::Kind::optional && type.kind != Type::Kind::unknown)) return fact;
+    const bool other = (type.kind != Type::Kind::unknown && type.kind != declared.kind) ||
+                       (type.is_tensor() && type.elem_type != DataType::undefined &&
+                        declared.elem_type != DataType::undefined && type.elem_type != declared.elem_type);
+    if (other) {
+      fail("input '" + graph_.value(v).name + "' of the body is declared as " + declared.str() + ", but is " + type.str());
+    }
+    if (type.kind == Type::Kind::unknown) type = declared;
+    if (type.is_tensor() && type.elem_type == DataType::undefined) type.elem_type = declared.elem_type;
+    return fact;
+  }
+
+  /// Facts of a body's outputs. `table`: where the facts inside go, if anywhere.
+  std::vector<Fact> infer_body(const Graph& body, const std::vector<Fact>& inputs, FactTable* table) {
+    budget_.body_nodes -= 1 + static_cast<int64_t>(body.nodes().size());
+    if (budget_.body_nodes < 0) return std::vector<Fact>(body.outputs.size());
+    InferOptions options;
+    options.symbols = symbols_;
+    options.body_inputs = inputs;
+    options.fold_bytes_per_tensor = options_.fold_bytes_per_tensor;
+    options.fold_macs = options_.fold_macs;
+    FactTable facts = Inference(body, options, budget_, this).run();
+    std::vector<Fact> made;
+    for (const ValueId v : body.outputs) made.push_back(facts[v]);
+    if (table) *table = std::move(facts);
+    return made;
   }
 
   Type input_type(ValueId v) const {
@@ -122,6 +179,14 @@ class Inference {
     }
     InferContext context = table_.context(graph_, id);
     for (Fact& fact : context.outputs()) fact = {};
+    if (has_body(node)) {
+      context.set_infer_body([this, id](std::string_view attribute, const std::vector<Fact>& inputs) {
+        FactTable inside;
+        auto made = infer_body(*graph_.node(id).require<Body>(attribute), inputs, &inside);
+        table_.set_body(id, attribute, std::move(inside));
+        return made;
+      }, sizes_bound());
+    }
     op->infer(context);
     for (Fact& fact : context.outputs()) settle(fact);
     fold(*op, node, context);
@@ -153,6 +218,10 @@ class Inference {
     return type;
   }
 
+  bool sizes_bound() const {
+    return !options_.input_dims.empty() || !options_.symbols.empty() || (outer_ && outer_->sizes_bound());
+  }
+
   void fold(const Op& op, const Node& node, InferContext& context) {
     if (!op.evaluate || !op.deterministic || !worth_folding(op, node, context)) return;
     std::vector<const Tensor*> inputs(node.inputs.size(), nullptr);
@@ -160,13 +229,35 @@ class Inference {
       if (node.has_input(i)) inputs[i] = context.constant(i);
     }
     EvaluateContext run(node, inputs);
-    op.evaluate(run);
+    run.set_run_body([&](std::string_view attribute, const std::vector<HostValue>& values) {
+      return fold_body(*node.require<Body>(attribute), values);
+    });
+    try {
+      op.evaluate(run);
+    } catch (const NotConstant&) {
+      return;
+    }
     for (size_t i = 0; i < run.outputs().size(); ++i) {
       Tensor& made = run.outputs()[i];
       if (!made.defined()) continue;
-      if (!op.is_view && node.op_type != "Constant") bytes_left_ -= static_cast<int64_t>(made.bytes().size());
+      if (!op.is_view && node.op_type != "Constant") budget_.bytes -= static_cast<int64_t>(made.bytes().size());
       context.outputs()[i] = constant_fact(made);
     }
+  }
+
+  /// A body's outputs, where they follow from its inputs; throws NotConstant where they do not, or where it costs too much.
+  std::vector<HostValue> fold_body(const Graph& body, const std::vector<HostValue>& inputs) {
+    std::vector<Fact> facts;
+    for (const HostValue& value : inputs) {
+      if (!value.is_tensor()) throw NotConstant();
+      facts.push_back(constant_fact(value.tensor()));
+    }
+    std::vector<HostValue> result;
+    for (const Fact& fact : infer_body(body, facts, nullptr)) {
+      if (!fact.constant) throw NotConstant();
+      result.emplace_back(*fact.constant);
+    }
+    return result;
   }
 
   bool worth_folding(const Op& op, const Node& node, InferContext& context) {
@@ -192,8 +283,8 @@ class Inference {
     // A size that hangs on data (NonZero, Unique) is at most some eight bytes an axis and input byte.
     if (!sized) out_bytes = std::max(out_bytes, checked_mul(in_bytes, 64));
     const int64_t macs = op.cost && sized ? op.cost(context).macs : 0;
-    if (out_bytes > options_.fold_bytes_per_tensor || out_bytes > bytes_left_ || macs >= macs_left_) return false;
-    macs_left_ -= macs;
+    if (out_bytes > options_.fold_bytes_per_tensor || out_bytes > budget_.bytes || macs >= budget_.macs) return false;
+    budget_.macs -= macs;
     return true;
   }
 
@@ -210,23 +301,11 @@ class Inference {
 
   const Graph& graph_;
   const InferOptions& options_;
+  Budget& budget_;
+  const Inference* outer_;
   FactTable table_;
   std::map<std::string, int64_t> symbols_;
-  int64_t bytes_left_ = 0;
-  int64_t macs_left_ = 0;
 };
-
-bool agrees(const Type& type, const Tensor& tensor) {
-  if (!type.is_tensor()) return type.kind == Type::Kind::unknown;
-  if (type.elem_type != DataType::undefined && type.elem_type != tensor.type()) return false;
-  if (!type.has_rank()) return true;
-  if (type.rank() != tensor.rank()) return false;
-  for (size_t i = 0; i < type.dims->size(); ++i) {
-    const Dim& dim = (*type.dims)[i];
-    if (dim.known() && !dim.is(tensor.dims()[i])) return false;
-  }
-  return true;
-}
 
 }  // namespace
 
@@ -259,9 +338,22 @@ InferContext FactTable::context(const Graph& graph, NodeId id) const {
   return context;
 }
 
-FactTable infer(const Graph& graph, const InferOptions& options) { return Inference(graph, options).run(); }
+const FactTable* FactTable::body(NodeId id, std::string_view attribute) const {
+  const auto found = bodies_.find({id, std::string(attribute)});
+  return found == bodies_.end() ? nullptr : found->second.get();
+}
 
-std::vector<Tensor> evaluate_node(const Graph& graph, NodeId id, const std::vector<const Tensor*>& inputs) {
+void FactTable::set_body(NodeId id, std::string_view attribute, FactTable table) {
+  bodies_[{id, std::string(attribute)}] = std::make_shared<const FactTable>(std::move(table));
+}
+
+FactTable infer(const Graph& graph, const InferOptions& options) {
+  Budget budget{options.fold_bytes, options.fold_macs, options.body_nodes};
+  return Inference(graph, options, budget, nullptr).run();
+}
+
+std::vector<HostValue> evaluate_values(const Graph& graph, NodeId id, const std::vector<const HostValue*>& inputs,
+                                       const RunBody& run_body) {
   const Node& node = graph.node(id);
   const Op* op = find_op(node);
   if (!op || !op->evaluate) fail(node.where() + ": the operator is opaque, so it cannot be run");
@@ -269,23 +361,41 @@ std::vector<Tensor> evaluate_node(const Graph& graph, NodeId id, const std::vect
   std::vector<const Fact*> pointers(inputs.size(), nullptr);
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (!inputs[i]) continue;
-    facts[i] = constant_fact(*inputs[i]);
+    facts[i] = inputs[i]->is_tensor() ? constant_fact(inputs[i]->tensor()) : Fact{inputs[i]->type(), {}, {}};
     pointers[i] = &facts[i];
   }
   InferContext checked(graph, id, std::move(pointers));
   EvaluateContext run(node, inputs);
+  run.set_run_body(run_body);
   named(node, [&] {
     op->infer(checked);
     op->evaluate(run);
   });
+  std::vector<HostValue> results;
   for (size_t i = 0; i < node.outputs.size(); ++i) {
+    results.push_back(run.result(i));
     if (!node.has_output(i)) continue;
-    const Tensor& made = run.outputs()[i];
     const Type& promised = checked.output(i).type;
-    check(made.defined() && agrees(promised, made), node.where() + " makes output " + std::to_string(i) + " as " +
-          Type::tensor(made.type(), made.dims()).str() + ", inferred was " + promised.str());
+    check(results[i].defined() && agrees(promised, results[i]), node.where() + " makes output " + std::to_string(i) + " as " +
+          results[i].type().str() + ", inferred was " + promised.str());
   }
-  return std::move(run.outputs());
+  return results;
+}
+
+std::vector<Tensor> evaluate_node(const Graph& graph, NodeId id, const std::vector<const Tensor*>& inputs) {
+  std::vector<HostValue> values(inputs.size());
+  std::vector<const HostValue*> pointers(inputs.size(), nullptr);
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!inputs[i]) continue;
+    values[i] = *inputs[i];
+    pointers[i] = &values[i];
+  }
+  std::vector<Tensor> results;
+  for (const HostValue& value : evaluate_values(graph, id, pointers, nullptr)) {
+    if (value.defined() && !value.is_tensor()) fail(graph.node(id).where() + ": its result is " + value.type().str() + ", no tensor");
+    results.push_back(value.is_tensor() ? value.tensor() : Tensor());
+  }
+  return results;
 }
 
 }  // namespace espalier

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "lib/ops/evaluate.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
 
@@ -25,9 +27,14 @@ class FactTable {
   const Tensor* constant(ValueId id) const;
   /// The node as its op's `infer` saw it, its outputs' facts set: what `cost` takes. Valid while graph and table are.
   InferContext context(const Graph& graph, NodeId id) const;
+  /// What is known inside the body in attribute `attribute` of a node, whatever iteration it is in; nullptr where bodies
+  /// were not entered.
+  const FactTable* body(NodeId id, std::string_view attribute) const;
+  void set_body(NodeId id, std::string_view attribute, FactTable table);
 
  private:
   std::vector<Fact> facts_;
+  std::map<std::pair<NodeId, std::string>, std::shared_ptr<const FactTable>> bodies_;
 };
 
 struct InferOptions {
@@ -46,6 +53,10 @@ struct InferOptions {
   int64_t fold_bytes = int64_t{1} << 28;
   /// ... and all of them cost at most this many multiply-accumulates. 0: nothing is calculated, constants remain.
   int64_t fold_macs = int64_t{1} << 30;
+  /// For a body: facts of its inputs, in order, instead of the declared types. Empty: as declared.
+  std::vector<Fact> body_inputs = {};
+  /// Nodes visited in bodies at most, in all; what lies beyond is as the file declares.
+  int64_t body_nodes = int64_t{1} << 20;
 };
 
 /// Types, shapes and known values of the whole graph, node by node, from the declared types of its inputs. A missing
@@ -61,5 +72,9 @@ FactTable infer(const Graph& graph, const InferOptions& options = {});
 /// Throws Error(bad_data) naming node and op where the op is opaque or the inputs are not valid, and Error(internal) where
 /// the result is not what `infer` promised.
 std::vector<Tensor> evaluate_node(const Graph& graph, NodeId id, const std::vector<const Tensor*>& inputs);
+
+/// The same for values of any kind. `run_body` runs the node's bodies (If, Loop, Scan, SequenceMap).
+std::vector<HostValue> evaluate_values(const Graph& graph, NodeId id, const std::vector<const HostValue*>& inputs,
+                                       const RunBody& run_body);
 
 }  // namespace espalier

@@ -73,6 +73,10 @@ void collect_captured(const Body& body, const Graph& graph, std::set<ValueId>& f
     const ValueId v = graph.find_value(value.name);
     if (v != kNone) found.insert(v);
   }
+  for (const std::string& name : body->captured_by_bodies()) {
+    const ValueId v = graph.find_value(name);
+    if (v != kNone) found.insert(v);
+  }
 }
 
 /// Groups of ids by connected bundles.

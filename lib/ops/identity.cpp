@@ -12,7 +12,7 @@ void infer(InferContext& c) {
   c.outputs()[0] = c.input(0);
 }
 
-void evaluate(EvaluateContext& c) { c.set(0, c.input(0)); }
+void evaluate(EvaluateContext& c) { c.set_value(0, c.value(0)); }
 
 void gradient(GradientContext& c) { c.set_grad(0, c.grad_output()); }
 

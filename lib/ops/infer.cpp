@@ -79,6 +79,15 @@ int64_t InferContext::axis(int64_t axis, int64_t rank) const {
   return axis < 0 ? axis + rank : axis;
 }
 
+std::vector<Fact> InferContext::infer_body(std::string_view attribute, const std::vector<Fact>& inputs) const {
+  const auto body = node_.require<Body>(attribute);
+  if (inputs.size() != body->inputs.size()) {
+    fail("its " + std::string(attribute) + " has " + std::to_string(body->inputs.size()) + " inputs, expected " +
+         std::to_string(inputs.size()));
+  }
+  return infer_body_ ? infer_body_(attribute, inputs) : std::vector<Fact>(body->outputs.size());
+}
+
 SymbolicDims broadcast(const InferContext& context, const SymbolicDims& a, const SymbolicDims& b) {
   SymbolicDims result(std::max(a.size(), b.size()));
   for (size_t i = 0; i < result.size(); ++i) {
@@ -102,6 +111,35 @@ std::optional<std::vector<int64_t>> EvaluateContext::integers_from(std::string_v
   }
   if (!has_input(i)) return std::nullopt;
   return input(i).to_int64s();
+}
+
+EvaluateContext::EvaluateContext(const Node& node, std::vector<const HostValue*> inputs)
+    : node_(node), values_(std::move(inputs)), outputs_(node.outputs.size()) {
+  for (const HostValue* v : values_) inputs_.push_back(v && v->is_tensor() ? &v->tensor() : nullptr);
+}
+
+const Tensor& EvaluateContext::fail_kind(size_t i) const {
+  fail("input " + std::to_string(i) + " is " + value(i).type().str() + ", expected a tensor");
+}
+
+void EvaluateContext::set_value(size_t output, HostValue value) {
+  if (value.is_tensor()) return set(output, value.tensor());
+  others_.resize(outputs_.size());
+  others_[output] = std::move(value);
+}
+
+HostValue EvaluateContext::result(size_t i) const {
+  return i < others_.size() && others_[i].defined() ? others_[i] : HostValue(outputs_[i]);
+}
+
+std::vector<HostValue> EvaluateContext::run_body(std::string_view attribute, const std::vector<HostValue>& inputs) const {
+  const auto body = node_.require<Body>(attribute);
+  check(run_body_ != nullptr, "a runner of bodies: " + node_.where());
+  if (inputs.size() != body->inputs.size()) {
+    fail("its " + std::string(attribute) + " has " + std::to_string(body->inputs.size()) + " inputs, expected " +
+         std::to_string(inputs.size()));
+  }
+  return run_body_(attribute, inputs);
 }
 
 void EvaluateContext::fail(const std::string& message) const { fail_at(node_, message); }

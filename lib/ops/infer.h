@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,6 +17,10 @@ struct Fact {
   /// For small integer tensors of rank 0 or 1 (shape arithmetic): each element as a possibly symbolic number.
   std::optional<std::vector<Dim>> numbers;
 };
+
+/// Infers the body in attribute `attribute` of the node from facts of its inputs; what the body reads from outside is known
+/// to whoever infers. Returns one fact a body output.
+using InferBody = std::function<std::vector<Fact>(std::string_view attribute, const std::vector<Fact>& inputs)>;
 
 /// One node during inference: its inputs' facts are read, its outputs' facts are set. Shapes are validated here:
 /// fail() throws Error(bad_data) that names node and op.
@@ -57,6 +62,15 @@ class InferContext {
   std::vector<Fact>& outputs() { return outputs_; }
   const Fact& output(size_t i) const { return outputs_[i]; }  ///< for `cost`, after inference
 
+  /// See InferBody. Facts of nothing where this inference does not enter bodies.
+  std::vector<Fact> infer_body(std::string_view attribute, const std::vector<Fact>& inputs) const;
+  /// Whether sizes were bound to numbers, so that a branch that is not taken may be one that cannot run on them.
+  bool sizes_bound() const { return sizes_bound_; }
+  void set_infer_body(InferBody infer_body, bool sizes_bound) {
+    infer_body_ = std::move(infer_body);
+    sizes_bound_ = sizes_bound;
+  }
+
   /// Throws Error(bad_data): "node 'conv1' (Conv): <message>".
   [[noreturn]] void fail(const std::string& message) const;
   /// fail() unless the node has between `least` and `most` inputs and all of the first `least` are present.
@@ -72,6 +86,8 @@ class InferContext {
   const Node& node_;
   std::vector<const Fact*> inputs_;
   std::vector<Fact> outputs_;
+  InferBody infer_body_;
+  bool sizes_bound_ = false;
 };
 
 /// Multidirectional broadcasting of symbolic shapes; unknown where neither size decides. Throws through `context`.

@@ -35,6 +35,7 @@ extern const Op clip;
 extern const Op col2im;
 extern const Op compress;
 extern const Op concat;
+extern const Op concat_from_sequence;
 extern const Op constant;
 extern const Op constant_of_shape;
 extern const Op conv;
@@ -73,6 +74,7 @@ extern const Op hard_sigmoid;
 extern const Op hard_swish;
 extern const Op hardmax;
 extern const Op identity;
+extern const Op if_op;
 extern const Op instance_normalization;
 extern const Op is_inf;
 extern const Op is_nan;
@@ -84,6 +86,7 @@ extern const Op less;
 extern const Op less_or_equal;
 extern const Op log;
 extern const Op log_softmax;
+extern const Op loop;
 extern const Op lp_normalization;
 extern const Op lp_pool;
 extern const Op matmul;
@@ -103,6 +106,9 @@ extern const Op non_max_suppression;
 extern const Op non_zero;
 extern const Op logical_not;
 extern const Op one_hot;
+extern const Op optional;
+extern const Op optional_get_element;
+extern const Op optional_has_element;
 extern const Op logical_or;
 extern const Op prelu;
 extern const Op pad;
@@ -127,10 +133,18 @@ extern const Op resize;
 extern const Op reverse_sequence;
 extern const Op roi_align;
 extern const Op round;
+extern const Op scan_op;
 extern const Op scatter;
 extern const Op scatter_elements;
 extern const Op scatter_nd;
 extern const Op selu;
+extern const Op sequence_at;
+extern const Op sequence_construct;
+extern const Op sequence_empty;
+extern const Op sequence_erase;
+extern const Op sequence_insert;
+extern const Op sequence_length;
+extern const Op sequence_map;
 extern const Op shape;
 extern const Op shrink;
 extern const Op sigmoid;
@@ -145,6 +159,7 @@ extern const Op softplus;
 extern const Op softsign;
 extern const Op space_to_depth;
 extern const Op split;
+extern const Op split_to_sequence;
 extern const Op sqrt;
 extern const Op squeeze;
 extern const Op sub;
@@ -244,6 +259,7 @@ constexpr std::array kOps = {
     &ops::col2im,
     &ops::compress,
     &ops::concat,
+    &ops::concat_from_sequence,
     &ops::constant,
     &ops::constant_of_shape,
     &ops::conv,
@@ -281,6 +297,7 @@ constexpr std::array kOps = {
     &ops::hard_swish,
     &ops::hardmax,
     &ops::identity,
+    &ops::if_op,
     &ops::instance_normalization,
     &ops::is_inf,
     &ops::is_nan,
@@ -292,6 +309,7 @@ constexpr std::array kOps = {
     &ops::less_or_equal,
     &ops::log,
     &ops::log_softmax,
+    &ops::loop,
     &ops::lp_normalization,
     &ops::lp_pool,
     &ops::matmul,
@@ -311,6 +329,9 @@ constexpr std::array kOps = {
     &ops::non_zero,
     &ops::logical_not,
     &ops::one_hot,
+    &ops::optional,
+    &ops::optional_get_element,
+    &ops::optional_has_element,
     &ops::logical_or,
     &ops::prelu,
     &ops::pad,
@@ -335,10 +356,18 @@ constexpr std::array kOps = {
     &ops::reverse_sequence,
     &ops::roi_align,
     &ops::round,
+    &ops::scan_op,
     &ops::scatter,
     &ops::scatter_elements,
     &ops::scatter_nd,
     &ops::selu,
+    &ops::sequence_at,
+    &ops::sequence_construct,
+    &ops::sequence_empty,
+    &ops::sequence_erase,
+    &ops::sequence_insert,
+    &ops::sequence_length,
+    &ops::sequence_map,
     &ops::shape,
     &ops::shrink,
     &ops::sigmoid,
@@ -353,6 +382,7 @@ constexpr std::array kOps = {
     &ops::softsign,
     &ops::space_to_depth,
     &ops::split,
+    &ops::split_to_sequence,
     &ops::sqrt,
     &ops::squeeze,
     &ops::sub,

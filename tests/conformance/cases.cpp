@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "lib/onnx_io/load.h"
+#include "lib/onnx_io/load_value.h"
 #include "lib/ops/narrow_types.h"
 
 namespace espalier::testing {
@@ -28,24 +29,28 @@ fs::path numbered(const fs::path& set, const char* kind, size_t i) {
   return set / (std::string(kind) + "_" + std::to_string(i) + ".pb");
 }
 
+HostValue read_value(const fs::path& file, const Type& declared) {
+  const HostValue value = load_value(file, declared);
+  return value.is_tensor() ? HostValue(as_declared(value.tensor(), declared)) : value;
+}
+
 /// Feeds in the order of the graph's inputs; initialised ones have no file where the case gives none.
-std::map<std::string, Tensor> read_feeds(const Graph& graph, const fs::path& set) {
-  std::map<std::string, Tensor> feeds;
+Values read_feeds(const Graph& graph, const fs::path& set) {
+  Values feeds;
   for (size_t i = 0; i < graph.inputs.size() && exists(numbered(set, "input", i)); ++i) {
     const Value& value = graph.value(graph.inputs[i]);
-    if (value.type.kind != Type::Kind::tensor) throw Error(ErrorKind::bad_data, "input '" + value.name + "' is " + value.type.str());
-    feeds[value.name] = as_declared(load_tensor(numbered(set, "input", i)), value.type);
+    feeds[value.name] = read_value(numbered(set, "input", i), value.type);
   }
   return feeds;
 }
 
-std::string check_outputs(const Graph& graph, const fs::path& set, const std::map<std::string, Tensor>& made) {
+std::string check_outputs(const Graph& graph, const fs::path& set, const Values& made) {
   for (size_t i = 0; i < graph.outputs.size(); ++i) {
     const Value& value = graph.value(graph.outputs[i]);
     const std::string& name = value.name;
     const auto found = made.find(name);
     if (found == made.end()) return "output '" + name + "' was not made";
-    const std::string text = difference(found->second, as_declared(load_tensor(numbered(set, "output", i)), value.type));
+    const std::string text = difference(found->second, read_value(numbered(set, "output", i), value.type));
     if (!text.empty()) return "output '" + name + "': " + text;
   }
   return "";
@@ -111,6 +116,21 @@ std::string difference(const Tensor& actual, const Tensor& expected) {
     return text.str();
   }
   return "";
+}
+
+std::string difference(const HostValue& actual, const HostValue& expected) {
+  if (actual.is_tensor() && expected.is_tensor()) return difference(actual.tensor(), expected.tensor());
+  if (actual.is_sequence() && expected.is_sequence() && actual.elements().size() == expected.elements().size()) {
+    for (size_t i = 0; i < actual.elements().size(); ++i) {
+      const std::string text = difference(actual.elements()[i], expected.elements()[i]);
+      if (!text.empty()) return "element " + std::to_string(i) + " of the sequence " + text;
+    }
+    return "";
+  }
+  if (actual.is_optional() && expected.is_optional() && actual.has_element() == expected.has_element()) {
+    return actual.has_element() ? difference(actual.element(), expected.element()) : "";
+  }
+  return "is another value: " + actual.type().str() + ", expected " + expected.type().str();
 }
 
 std::map<std::string, std::string> read_denied(const fs::path& file) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "lib/graph/graph.h"
+#include "lib/graph/host_value.h"
 
 namespace espalier::testing {
 
@@ -21,7 +22,8 @@ struct Case {
 std::vector<Case> find_cases(const std::filesystem::path& data);
 
 /// What runs a case: outputs by name from feeds by name.
-using Runner = std::function<std::map<std::string, Tensor>(const Model&, const std::map<std::string, Tensor>&)>;
+using Values = std::map<std::string, HostValue>;
+using Runner = std::function<Values(const Model&, const Values&)>;
 
 /// Runs all data sets of a case. Returns an empty string, or what went wrong first.
 std::string run_case(const Case& which, const Model& model, const Runner& runner);
@@ -30,6 +32,8 @@ std::string run_case(const Case& which, const Model& model, const Runner& runner
 /// neighbouring numbers for bfloat16 (ONNX's data truncate, and its tests compare the 16 bits as numbers); equality for all
 /// else. An empty string if they do not.
 std::string difference(const Tensor& actual, const Tensor& expected);
+/// The same for sequences and optionals, element by element.
+std::string difference(const HostValue& actual, const HostValue& expected);
 
 /// Names and reasons of a list such as denied.txt: `name  reason` a line, # comments.
 std::map<std::string, std::string> read_denied(const std::filesystem::path& file);

@@ -48,45 +48,46 @@ class PlanRunner {
  public:
   int plans = 0, by_reference = 0;
 
-  std::map<std::string, Tensor> run(const Model& model, const std::map<std::string, Tensor>& feeds) {
+  Values run(const Model& model, const Values& feeds) {
     try {
       return run_plan(model.graph, feeds);
     } catch (const Error&) {
       Graph graph = model.graph;
-      std::map<std::string, Tensor> left;
-      for (const auto& [name, tensor] : feeds) {
+      Values left;
+      for (const auto& [name, value] : feeds) {
         const ValueId v = graph.find_value(name);
-        if (v == kNone || tensor.type() == DataType::float32) left[name] = tensor;
-        else graph.set_initializer(v, tensor);
+        if (v == kNone || !value.is_tensor() || value.tensor().type() == DataType::float32) left[name] = value;
+        else graph.set_initializer(v, value.tensor());
       }
       try {
         return run_plan(graph, left);
       } catch (const Error&) {
         ++by_reference;
-        return run_reference(model.graph, feeds);
+        return run_reference_values(model.graph, feeds);
       }
     }
   }
 
  private:
-  std::map<std::string, Tensor> run_plan(const Graph& graph, const std::map<std::string, Tensor>& feeds) {
+  Values run_plan(const Graph& graph, const Values& feeds) {
     ParameterStore store;
     CompileOptions options;
     options.frozen = true;
-    for (const auto& [name, tensor] : feeds) options.input_shapes[name] = tensor.dims();
+    for (const auto& [name, value] : feeds) {
+      if (!value.is_tensor()) throw Error(ErrorKind::bad_data, "a plan is fed tensors");
+      options.input_shapes[name] = value.tensor().dims();
+    }
     Plan plan(graph, store, options);
-    for (const auto& [name, tensor] : feeds) plan.feed(name, tensor);
+    for (const auto& [name, value] : feeds) plan.feed(name, value.tensor());
     plan.run();
-    std::map<std::string, Tensor> outputs;
+    Values outputs;
     for (const ValueId v : graph.outputs) outputs[graph.value(v).name] = plan.output_tensor(graph.value(v).name);
     ++plans;
     return outputs;
   }
 };
 
-std::map<std::string, Tensor> by_reference(const Model& model, const std::map<std::string, Tensor>& feeds) {
-  return run_reference(model.graph, feeds);
-}
+Values by_reference(const Model& model, const Values& feeds) { return run_reference_values(model.graph, feeds); }
 
 /// All cases of one release of ONNX.
 class Conformance {
@@ -110,7 +111,7 @@ class Conformance {
   std::string problem_of(const Case& c, const Model& model) {
     const std::string plain = run_case(c, model, by_reference);
     if (!plain.empty()) return "evaluate: " + plain;
-    const std::string fast = run_case(c, model, [&](const Model& m, const std::map<std::string, Tensor>& f) { return plans_.run(m, f); });
+    const std::string fast = run_case(c, model, [&](const Model& m, const Values& f) { return plans_.run(m, f); });
     return fast.empty() ? "" : "plan: " + fast;
   }
 
