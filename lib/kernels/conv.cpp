@@ -65,6 +65,14 @@ Primitive conv_forward(const ConvProblem& p, const Layout& src) {
   });
 }
 
+ForwardHint conv_hint(const ConvProblem& problem) {
+  ConvProblem p = problem;
+  p.training = true;
+  return guarded("a transposed convolution", [&] {
+    return std::make_shared<convolution_forward::primitive_desc>(forward_desc(p, any(DataType::float32, p.src)));
+  });
+}
+
 Primitive conv_backward_data(const ConvProblem& p, const ForwardHint& forward, const Layout& diff_dst,
                              const Layout& diff_src) {
   return guarded("a convolution's gradient", [&] {
@@ -75,9 +83,10 @@ Primitive conv_backward_data(const ConvProblem& p, const ForwardHint& forward, c
                                                     p.pads_begin, p.pads_end);
     };
     auto pd = make(any(DataType::float32, p.src), any(DataType::float32, p.dst));
-    if (!(to_layout(pd.diff_src_desc()) == diff_src) || !(to_layout(pd.diff_dst_desc()) == diff_dst)) {
+    const bool free = !diff_src.defined();
+    if ((!free && !(to_layout(pd.diff_src_desc()) == diff_src)) || !(to_layout(pd.diff_dst_desc()) == diff_dst)) {
       try {
-        auto pinned = make(wanted(diff_src, p.src), wanted(diff_dst, p.dst));
+        auto pinned = make(free ? any(DataType::float32, p.src) : wanted(diff_src, p.src), wanted(diff_dst, p.dst));
         if (!is_slow(pinned.impl_info_str()) || is_slow(pd.impl_info_str())) pd = pinned;
       } catch (const dnnl::error&) {
       }

@@ -20,7 +20,9 @@ struct ConvProblem {
 
 /// Arguments: src, weights, [bias [O]], dst. `src` is where the input lies now: kept if the convolution is fast on it.
 Primitive conv_forward(const ConvProblem& problem, const Layout& src);
-/// Arguments: diff_dst, weights, diff_src. `diff_dst` as it lies; `diff_src` as it is wanted.
+/// The hint of a forward that no plan runs: backward primitives are used for a transposed convolution.
+ForwardHint conv_hint(const ConvProblem& problem);
+/// Arguments: diff_dst, weights, diff_src. `diff_dst` as it lies; `diff_src` as it is wanted, undefined where any will do.
 Primitive conv_backward_data(const ConvProblem& problem, const ForwardHint& forward, const Layout& diff_dst,
                              const Layout& diff_src);
 /// Arguments: src, diff_dst, diff_weights, [diff_bias]. `src` and `diff_dst` as they lie.

@@ -1,45 +1,13 @@
 #include "lib/base/parallel.h"
+#include "lib/ops/conv_problem.h"
+#include "lib/ops/conv_transpose.h"
 #include "lib/ops/cost.h"
 #include "lib/ops/elementwise.h"
 #include "lib/ops/normalized_rows.h"
 #include "lib/ops/unit_rules.h"
-#include "lib/ops/window.h"
 
 namespace espalier::ops {
 namespace {
-
-/// Sizes of the output and the padding that the convolution it is the transpose of would have.
-struct Geometry {
-  Window window;
-  SymbolicDims out;
-};
-
-Geometry geometry(const Node& node, const SymbolicDims& in, const std::optional<Dims>& kernel) {
-  Geometry g{read_window(node, in.size(), kernel), {}};
-  Window& w = g.window;
-  const auto wanted = node.get<Dims>("output_shape", {});
-  const auto extra = node.get<Dims>("output_padding", {});
-  const auto wrong = [&](const char* what, size_t length) {
-    throw Error(ErrorKind::bad_data, node.where() + ": " + what + " has " + std::to_string(length) + " numbers, expected " + std::to_string(in.size()));
-  };
-  // Some files give the batch and channels with it.
-  if (!wanted.empty() && wanted.size() != in.size() && wanted.size() != in.size() + 2) wrong("output_shape", wanted.size());
-  if (!extra.empty() && extra.size() != in.size()) wrong("output_padding", extra.size());
-  for (size_t i = 0; i < in.size(); ++i) {
-    const Dim full = (in[i] - Dim(1)) * Dim(w.strides[i]) + Dim(w.extent(i)) + Dim(extra.empty() ? 0 : extra[i]);
-    Dim out = full - Dim(w.pads_begin[i]) - Dim(w.pads_end[i]);
-    if (!wanted.empty()) out = wanted[wanted.size() - in.size() + i];
-    else if (w.same()) out = in[i] * Dim(w.strides[i]);
-    if ((!wanted.empty() || w.same()) && out.known() && full.known()) {
-      const int64_t total = std::max<int64_t>(0, full.value() - out.value()), small = total / 2;
-      w.pads_begin[i] = w.auto_pad == Window::AutoPad::same_upper ? small : total - small;
-      w.pads_end[i] = total - w.pads_begin[i];
-    }
-    g.out.push_back(out);
-  }
-  w.auto_pad = Window::AutoPad::notset;
-  return g;
-}
 
 void check_channels(const InferContext& c, int64_t group) {
   const Dim &channels = c.dims(0)[1], &weight = c.dims(1)[0];
@@ -80,7 +48,7 @@ void infer(InferContext& c) {
     kernel = to_known(SymbolicDims(c.dims(1).begin() + 2, c.dims(1).end()));
   }
   if (kernel || c.node().has("kernel_shape")) {
-    const auto out = geometry(c.node(), SymbolicDims(c.dims(0).begin() + 2, c.dims(0).end()), kernel).out;
+    const auto out = transpose_geometry(c.node(), SymbolicDims(c.dims(0).begin() + 2, c.dims(0).end()), kernel).out;
     for (size_t i = 0; i < out.size(); ++i) {
       if (out[i].known() && out[i].value() < 1) c.fail("output has size " + out[i].str() + " along axis " + std::to_string(i + 2));
       dims[i + 2] = out[i];
@@ -92,7 +60,7 @@ void infer(InferContext& c) {
 template <class T>
 Tensor spread(const Tensor& x, const Tensor& w, const Tensor* bias, const Node& node) {
   const Dims in(x.dims().begin() + 2, x.dims().end()), kernel(w.dims().begin() + 2, w.dims().end());
-  const Geometry g = geometry(node, to_symbolic(in), kernel);
+  const TransposeGeometry g = transpose_geometry(node, to_symbolic(in), kernel);
   const Dims out = *to_known(g.out);
   const std::vector<TapRuns> taps = tap_runs(g.window, out, in);  // of the convolution from y to x
   const int64_t group = node.get<int64_t>("group", 1), batch = x.dims()[0], channels = x.dims()[1];
@@ -141,23 +109,53 @@ Cost cost(const InferContext& c) {
 
 std::vector<int> parameters(const Node&) { return {1, 2}; }
 
-/// dx is the convolution of dy with the same weight; dW is that convolution's weight gradient.
 void gradient(GradientContext& c) {
   const ValueId x = c.input(0), w = c.input(1), dy = c.grad_output();
   const Type& type = c.type(c.output());
-  const auto strides = c.node().get<Dims>("strides", {}), extra = c.node().get<Dims>("output_padding", {});
-  for (size_t i = 0; i < extra.size(); ++i) {
-    if (extra[i] >= (strides.empty() ? 1 : strides.at(i))) c.fail("cannot be differentiated: output_padding is not below the stride");
-  }
-  const auto auto_pad = c.node().get<std::string>("auto_pad", "NOTSET");
-  if (c.node().has("output_shape") || auto_pad.starts_with("SAME")) c.fail("cannot be differentiated with output_shape or auto_pad");
-  std::vector<Attribute> attributes = c.node().attributes;
-  std::erase_if(attributes, [](const Attribute& a) { return a.name == "output_padding"; });
-  if (c.wants(0)) c.set_grad(0, c.add("Conv", {dy, w}, attributes));
-  if (c.wants(1)) c.set_grad(1, c.add("ConvGradWeight", {dy, x, w}, attributes));
+  if (c.wants(0)) c.set_grad(0, c.add("ConvTransposeGradInput", {dy, w, x}, c.node().attributes));
+  if (c.wants(1)) c.set_grad(1, c.add("ConvTransposeGradWeight", {x, dy, w}, c.node().attributes));
   if (!c.wants(2)) return;
   if (!type.has_rank()) c.fail("cannot be differentiated: the rank of its output is not known");
   c.set_grad(2, c.add("ReduceSum", {dy, integers(c, channel_sum_axes(type.rank()))}, {{"keepdims", int64_t{0}, {}}}));
+}
+
+/// What stands after the products, in place: the bias and fused activations.
+void lower_rest(LowerContext& c, const Layout& y, Operand at) {
+  const auto& activations = c.fusion().activations;
+  std::vector<ElementOperand> operands = {{ElementOperand::Kind::full, 0, {}}};
+  std::vector<Operand> args = {at};
+  std::vector<ElementStep> steps;
+  if (c.has_input(2)) {
+    Dims beside(y.dims().size(), 1);
+    beside[1] = y.dims()[1];
+    operands.push_back({ElementOperand::Kind::channel, 0, {}});
+    args.push_back(c.read(2, *y.like(beside)));
+    steps.push_back({{ElementKind::add, 0, 0}, 0, 1, 0});
+  }
+  for (const ElementOp& op : activations) steps.push_back({op, 0, 0, 0});
+  if (steps.empty()) return;
+  const int last = static_cast<int>(operands.size());
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (i > 0) steps[i].a = last, steps[i].b = steps[i].b == 0 ? last : steps[i].b;
+    steps[i].target = last;
+  }
+  args.push_back(at);
+  c.step(element_chain(y, std::move(operands), std::move(steps)), args, "chain");
+}
+
+/// y is the gradient of a convolution by its input.
+bool lower(LowerContext& c) {
+  const Dims x = c.dims(0), y = c.output_dims(0);
+  const auto p = transpose_problem(c.node(), c.type(0), x, c.dims(1), y);
+  if (!p) return false;
+  Primitive step = conv_backward_data(*p, conv_hint(*p), own_layout(c, 0), Layout());
+  const Layout result = step.args[2];
+  if (result.dims() != y || !result.channels()) return false;
+  const Operand at = c.write(0, result);
+  const std::vector<Operand> args = {c.read(0, step.args[0]), c.read(1, step.args[1]), at};
+  c.step(std::move(step), args);
+  lower_rest(c, result, at);
+  return true;
 }
 
 }  // namespace
@@ -167,6 +165,8 @@ const Op conv_transpose = {
     .name = "ConvTranspose",
     .infer = infer,
     .evaluate = evaluate,
+    .lower = lower,
+    .absorbs = kAbsorbsActivations,
     .gradient = gradient,
     .units = units::conv,
     .cut = cuts::conv,

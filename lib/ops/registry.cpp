@@ -189,6 +189,8 @@ extern const Op conv_grad_input;
 extern const Op conv_grad_weight;
 extern const Op depth_to_space_grad_op;
 extern const Op det_grad_op;
+extern const Op conv_transpose_grad_input;
+extern const Op conv_transpose_grad_weight;
 extern const Op dropout_training;
 extern const Op expand_like_op;
 extern const Op gru_grad;
@@ -412,6 +414,8 @@ constexpr std::array kOps = {
     &ops::conv_grad_weight,
     &ops::depth_to_space_grad_op,
     &ops::det_grad_op,
+    &ops::conv_transpose_grad_input,
+    &ops::conv_transpose_grad_weight,
     &ops::dropout_training,
     &ops::expand_like_op,
     &ops::gru_grad,

@@ -81,5 +81,18 @@ TEST(ImageGradient, MaxUnpool) {
                        "i: int64[1,1,2,2] = {5, 7, 7, 15}\n s: int64[4] = {1, 1, 5, 5}", 17));
 }
 
+TEST(ImageGradient, ConvTransposeWithEveryAttribute) {
+  const std::string two = "x: float[n,4,3,2], w: float[4,2,3,3], b: float[2]", grouped = "x: float[n,4,3,2], w: float[4,2,3,3], b: float[4]";
+  for (const std::string attributes :
+       {"{strides = [2,3], output_padding = [1,2]}", "{strides = [2,2], output_shape = [6,5]}", "{strides = [2,2], output_shape = [8,7]}",
+        "{strides = [2,2], auto_pad = \"SAME_UPPER\"}", "{strides = [2,3], auto_pad = \"SAME_LOWER\"}", "{strides = [2,2], auto_pad = \"VALID\"}",
+        "{dilations = [1,2], pads = [1,2,0,1]}", "{kernel_shape = [3,3], strides = [3,1], pads = [1,1,1,1]}"}) {
+    EXPECT_GRADIENTS(one(two, "ConvTranspose(x, w, b) " + attributes)) << attributes;
+  }
+  EXPECT_GRADIENTS(one(grouped, "ConvTranspose(x, w, b) {group = 2, strides = [2,2], pads = [1,1,1,1]}"));
+  EXPECT_GRADIENTS(one("x: float[n,4,3], w: float[4,1,2]", "ConvTranspose(x, w) {group = 4, strides = [2], output_padding = [1]}"));
+  EXPECT_GRADIENTS(one("x: float[n,2,2,3,2], w: float[2,3,2,2,3], b: float[3]", "ConvTranspose(x, w, b) {strides = [2,1,2], pads = [0,1,1,1,0,0]}"));
+}
+
 }  // namespace
 }  // namespace espalier::testing
