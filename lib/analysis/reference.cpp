@@ -4,6 +4,7 @@
 
 #include "lib/analysis/infer.h"
 #include "lib/base/error.h"
+#include "lib/base/serial.h"
 
 namespace espalier {
 namespace {
@@ -63,6 +64,17 @@ Graph in_double(Graph graph) {
 void check_feed(const Value& value, const HostValue& fed) {
   if (agrees(value.type, fed)) return;
   fail("input '" + value.name + "' is " + fed.type().str() + ", but the model declares " + value.type.str());
+}
+
+/// Inputs of fewer elements are not worth a second thread; a body may do any amount of work with few.
+constexpr int64_t kSerialElements = 16384;
+
+bool is_small(const Node& node, const std::vector<const HostValue*>& inputs) {
+  int64_t elements = 0;
+  for (const HostValue* v : inputs) elements += v && v->is_tensor() ? v->tensor().size() : 0;
+  return elements < kSerialElements && std::none_of(node.attributes.begin(), node.attributes.end(), [](const Attribute& a) {
+    return std::holds_alternative<Body>(a.value) || std::holds_alternative<std::vector<Body>>(a.value);
+  });
 }
 
 class Run {
@@ -151,6 +163,7 @@ class Run {
       inputs[i] = &values_[node.inputs[i]];
       if (!inputs[i]->defined()) fail(node.where() + ": input '" + graph_.value(node.inputs[i]).name + "' has no value");
     }
+    const SerialScope serial(is_small(node, inputs));
     ReferenceOptions inner = options_;
     inner.all_values = false;
     const RunBody body = [&](std::string_view attribute, const std::vector<HostValue>& values) {

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "lib/base/error.h"
+#include "lib/base/serial.h"
 
 // libgomp's own entry points: one thread pool under every compiler, shared with oneDNN.
 extern "C" {
@@ -78,7 +79,12 @@ void run_on_thread(void* data) {
   }
 }
 
+thread_local int serial_scopes = 0;
+
 }  // namespace
+
+SerialScope::SerialScope(bool active) : active_(active) { serial_scopes += active ? 1 : 0; }
+SerialScope::~SerialScope() { serial_scopes -= active_ ? 1 : 0; }
 
 int thread_count() { return current_count(); }
 
@@ -94,7 +100,7 @@ void detail::parallel_for(int64_t n, int64_t grain, ParallelBody body, void* con
   if (n <= 0) return;
   grain = std::max<int64_t>(1, grain);
   const int64_t pieces = std::min<int64_t>((n + grain - 1) / grain, thread_count());
-  if (pieces <= 1 || omp_in_parallel()) {
+  if (pieces <= 1 || serial_scopes > 0 || omp_in_parallel()) {
     body(context, 0, n);
     return;
   }

@@ -97,6 +97,8 @@ const Op global_lp_pool = {
     .name = "GlobalLpPool",
     .infer = infer_global_pool,
     .evaluate = lp_evaluate,
+    .units = units::spatial,
+    .cut = cuts::spatial,
     .cost = cost_global_pool,
 };
 

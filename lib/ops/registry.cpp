@@ -43,6 +43,7 @@ extern const Op conv_transpose;
 extern const Op cos;
 extern const Op cosh;
 extern const Op cum_sum;
+extern const Op deform_conv;
 extern const Op depth_to_space;
 extern const Op det;
 extern const Op div;
@@ -191,6 +192,7 @@ extern const Op depth_to_space_grad_op;
 extern const Op det_grad_op;
 extern const Op conv_transpose_grad_input;
 extern const Op conv_transpose_grad_weight;
+extern const Op deform_conv_grad;
 extern const Op dropout_training;
 extern const Op expand_like_op;
 extern const Op gru_grad;
@@ -269,6 +271,7 @@ constexpr std::array kOps = {
     &ops::cos,
     &ops::cosh,
     &ops::cum_sum,
+    &ops::deform_conv,
     &ops::depth_to_space,
     &ops::det,
     &ops::div,
@@ -416,6 +419,7 @@ constexpr std::array kOps = {
     &ops::det_grad_op,
     &ops::conv_transpose_grad_input,
     &ops::conv_transpose_grad_weight,
+    &ops::deform_conv_grad,
     &ops::dropout_training,
     &ops::expand_like_op,
     &ops::gru_grad,

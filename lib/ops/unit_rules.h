@@ -10,7 +10,7 @@ class CutContext;
 namespace units {
 void same(UnitContext& c);            ///< one input's axes pass unchanged: unary maths, Cast, Identity, Dropout
 void elementwise(UnitContext& c);     ///< broadcast operands: Add, Mul, Where, PRelu ...
-void spatial(UnitContext& c);         ///< channels pass, space is mixed: pooling, Resize
+void spatial(UnitContext& c);         ///< channels pass, space is mixed: pooling
 void norm(UnitContext& c);            ///< per-channel parameters: BatchNormalization, InstanceNormalization
 void softmax(UnitContext& c);         ///< Softmax, LogSoftmax: the axis is counted
 void layer_norm(UnitContext& c);      ///< LayerNormalization: the axes are counted

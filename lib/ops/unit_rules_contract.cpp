@@ -11,18 +11,40 @@ namespace {
 struct Channels {
   bool transposed;
   int64_t group, in, out, in_each, out_each;
+  int64_t offset_group;  ///< of DeformConv: blocks of input channels that share offsets; 1 elsewhere
   bool depthwise() const { return group > 1 && in_each == 1; }
 };
 
+bool is_deformable(const UnitNode& c) { return c.op() == "DeformConv"; }
+size_t bias_place(const UnitNode& c) { return is_deformable(c) ? 3 : 2; }
+
 std::optional<Channels> channels_of(const UnitNode& c) {
   const ValueId x = c.input(0), w = c.input(1);
-  if (!c.active(x) || !c.constant(w) || c.active(c.input(2))) return std::nullopt;
-  Channels result{c.op() == "ConvTranspose", c.node().get<int64_t>("group", 1), c.dim(x, 1), 0, 0, 0};
+  if (!c.active(x) || !c.constant(w) || c.active(c.input(bias_place(c)))) return std::nullopt;
+  Channels result{c.op() == "ConvTranspose", c.node().get<int64_t>("group", 1), c.dim(x, 1), 0, 0, 0, 1};
+  if (is_deformable(c)) result.offset_group = c.node().get<int64_t>("offset_group", 1);
   result.out = result.transposed ? c.dim(w, 1) * result.group : c.dim(w, 0);
   result.in_each = result.in / result.group;
   result.out_each = result.out / result.group;
-  if (result.transposed && result.group > 1 && !result.depthwise()) return std::nullopt;
   return result;
+}
+
+/// Weight [C, M/group, ...] of a grouped ConvTranspose: each input writes what is left of its own group.
+Tensor cut_transposed(const Tensor& w, const Channels& n, const std::vector<int64_t>& in, const std::vector<int64_t>& out) {
+  const auto in_each = static_cast<int64_t>(in.size()) / n.group, out_each = static_cast<int64_t>(out.size()) / n.group;
+  Dims dims = w.dims();
+  dims[0] = static_cast<int64_t>(in.size());
+  dims[1] = out_each;
+  int64_t kernel = 1;
+  for (size_t i = 2; i < dims.size(); ++i) kernel *= dims[i];
+  std::vector<int64_t> blocks;
+  for (size_t i = 0; i < in.size(); ++i) {
+    const int64_t group = static_cast<int64_t>(i) / in_each;
+    for (int64_t o = 0; o < out_each; ++o) {
+      blocks.push_back(in[i] * n.out_each + out[static_cast<size_t>(group * out_each + o)] % n.out_each);
+    }
+  }
+  return take_blocks(w, dims, kernel, blocks);
 }
 
 /// Weight of a grouped Conv: each output reads what is left of its own group.
@@ -56,12 +78,12 @@ Bundle channel_bundle(const std::vector<int64_t>& order) {
   return Bundle::along(1, IndexArray({static_cast<int64_t>(order.size())}, {order.begin(), order.end()}));
 }
 
-/// Inputs of a grouped Conv grouped as the weights are: within a group the order is free.
-std::vector<int64_t> grouped_order(CutContext& c, const Channels& n, const std::vector<int64_t>& order) {
+/// Inputs in blocks of `each`, as weights or offsets are: within a block the order is free.
+std::vector<int64_t> grouped_order(CutContext& c, int64_t each, const std::vector<int64_t>& order) {
   std::vector<int64_t> sorted = order;
   std::sort(sorted.begin(), sorted.end());
   for (size_t i = 0; i < order.size(); ++i) {
-    if (order[i] / n.in_each == sorted[i] / n.in_each) continue;
+    if (order[i] / each == sorted[i] / each) continue;
     c.set_input(0, c.reorder(c.input(0), c.current(0), channel_bundle(order), channel_bundle(sorted), "Conv groups"));
     return sorted;
   }
@@ -73,7 +95,11 @@ std::vector<int64_t> grouped_order(CutContext& c, const Channels& n, const std::
 void units::conv(UnitContext& c) {
   const auto n = channels_of(c);
   if (!n) return c.opaque();
+  for (const size_t i : {2, 4}) {
+    if (is_deformable(c) && c.active(c.input(i))) c.freeze_value(c.input(i), c.op() + " reads it as places");
+  }
   const auto in = c.channel_ids(c.input(0));
+  if (in && n->offset_group > 1) c.constrain(in->reshaped({n->offset_group, n->in / n->offset_group}), "offset groups of " + c.node().where());
   IndexArray out;
   if (n->group == 1) {
     if (in) c.weight_sink(1, n->transposed ? 0 : 1, *in);
@@ -86,7 +112,8 @@ void units::conv(UnitContext& c) {
   } else {
     if (in) {
       c.constrain(in->reshaped({n->group, n->in_each}), "groups in of " + c.node().where());
-      c.weight_sink(1, 1, *in, n->group);
+      if (n->transposed) c.weight_sink(1, 0, *in);
+      else c.weight_sink(1, 1, *in, n->group);
     }
     out = c.born({n->out});
     if (n->out_each == 1) c.freeze(out, "one output channel per group");
@@ -100,8 +127,12 @@ void units::conv(UnitContext& c) {
 void cuts::conv(CutContext& c) {
   const auto n = channels_of(c);
   if (!n) return c.opaque();
-  const ValueId x = c.input(0), w = c.input(1), bias = c.input(2);
+  const ValueId x = c.input(0), w = c.input(1), bias = c.input(bias_place(c));
+  for (const size_t i : {2, 4}) {
+    if (is_deformable(c)) c.require_whole(c.input(i));
+  }
   std::vector<int64_t> in = c.order(x, 1);
+  if (n->offset_group > 1) in = grouped_order(c, n->in / n->offset_group, in);
   const std::vector<Bundle> wanted = c.canonical(c.output());
   std::vector<int64_t> out = wanted.empty() ? whole_order(n->out) : to_order(wanted[0].ids);
   Tensor weight = c.tensor(w);
@@ -112,11 +143,11 @@ void cuts::conv(CutContext& c) {
     weight = take(weight, 0, n->transposed ? in : out);
     if (static_cast<int64_t>(in.size()) != n->group) c.set_attribute("group", static_cast<int64_t>(in.size()));
   } else {
-    in = grouped_order(c, *n, in);
-    weight = cut_grouped(weight, *n, in, out);
+    if (n->offset_group == 1) in = grouped_order(c, n->in_each, in);
+    weight = n->transposed ? cut_transposed(weight, *n, in, out) : cut_grouped(weight, *n, in, out);
   }
   c.set_input(1, c.cut_constant(w, std::move(weight)));
-  if (bias != kNone) c.set_input(2, c.cut_constant(bias, take(c.tensor(bias), 0, out)));
+  if (bias != kNone) c.set_input(bias_place(c), c.cut_constant(bias, take(c.tensor(bias), 0, out)));
   c.record(c.output(), {channel_bundle(out)});
 }
 

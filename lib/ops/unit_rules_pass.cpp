@@ -83,21 +83,33 @@ void cuts::elementwise(CutContext& c) {
   c.record(out, std::move(left));
 }
 
+namespace {
+
+/// Indices of MaxPool count through all channels: others than MaxUnpool would see them change.
+bool indices_reach_others(const UnitNode& c) {
+  const ValueId where = c.output(1);
+  if (where == kNone) return false;
+  const auto users = c.graph().users(where);
+  return c.graph().is_output(where) || !std::all_of(users.begin(), users.end(), [&](NodeId id) {
+    const Node& node = c.graph().node(id);
+    return node.domain.empty() && node.op_type == "MaxUnpool";
+  });
+}
+
+}  // namespace
+
 void units::spatial(UnitContext& c) {
   const auto channels = c.channel_ids(c.input(0));
-  if (c.output(1) != kNone) return c.opaque();
-  c.set(c.output(), channels ? std::vector{Bundle::along(1, *channels)} : std::vector<Bundle>{});
+  if (indices_reach_others(c)) return c.opaque();
+  for (size_t i = 0; i < c.output_count(); ++i) {
+    if (c.output(i) != kNone) c.set(c.output(i), channels ? std::vector{Bundle::along(1, *channels)} : std::vector<Bundle>{});
+  }
 }
 
 void cuts::spatial(CutContext& c) {
-  const ValueId x = c.input(0), out = c.output();
-  if (c.output(1) != kNone) return c.opaque();
-  const bool sizes = c.op() == "Resize" && c.input(3) != kNone;
-  if (sizes && !c.kept(x).empty()) {
-    if (!c.constant(c.input(3)) || c.fact(c.input(3)).bound) c.inexpressible(x, 1, "sizes of Resize are not constant");
-    c.set_input(3, c.numbers(c.size(out, c.kept(x)), "sizes"));
-  }
-  c.record(out, c.kept(x));
+  const ValueId x = c.input(0);
+  if (indices_reach_others(c)) return c.opaque();
+  for (size_t i = 0; i < c.output_count(); ++i) c.record(c.output(i), c.kept(x));
 }
 
 void units::norm(UnitContext& c) {

@@ -29,7 +29,7 @@ std::map<std::string, Dims> concrete_inputs(const Graph& graph, int64_t batch) {
     const Type& type = graph.value(v).type;
     if (graph.initializer(v) || !type.has_rank()) continue;
     Dims dims;
-    for (const Dim& d : *type.dims) dims.push_back(d.known() ? d.value() : dims.empty() ? batch : 32);
+    for (const Dim& d : *type.dims) dims.push_back(d.known() ? d.value() : dims.empty() ? batch : type.rank() == 4 ? 64 : 32);
     result[graph.value(v).name] = dims;
   }
   return result;

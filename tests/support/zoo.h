@@ -16,7 +16,8 @@ std::vector<std::filesystem::path> zoo_models(const std::string& folder);
 /// Whether every operator of the graph is known, bodies aside.
 bool all_ops_known(const Graph& graph);
 
-/// Sizes for the graph's inputs: declared ones, `batch` for a first axis that is not known, 32 for others.
+/// Sizes for the graph's inputs: declared ones, `batch` for a first axis that is not known, 64 for others of images and 32
+/// elsewhere.
 std::map<std::string, Dims> concrete_inputs(const Graph& graph, int64_t batch);
 
 /// Random feeds of those sizes: normal floats, small non-negative integers.

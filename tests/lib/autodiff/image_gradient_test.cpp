@@ -94,5 +94,12 @@ TEST(ImageGradient, ConvTransposeWithEveryAttribute) {
   EXPECT_GRADIENTS(one("x: float[n,2,2,3,2], w: float[2,3,2,2,3], b: float[3]", "ConvTranspose(x, w, b) {strides = [2,1,2], pads = [0,1,1,1,0,0]}"));
 }
 
+TEST(ImageGradient, DeformConvByEveryInput) {
+  const std::string inputs = "x: float[n,4,5,4], w: float[6,4,2,3], o: float[n,12,3,3], b: float[6], m: float[n,6,3,3]";
+  EXPECT_GRADIENTS(one(inputs, "DeformConv(x, w, o, b, m) {pads = [0,1,0,0], dilations = [2,1]}"));
+  EXPECT_GRADIENTS(one("x: float[n,4,5,4], w: float[6,2,2,2], o: float[n,16,2,2]", "DeformConv(x, w, o) {group = 2, offset_group = 2, strides = [2,2], pads = [0,0,0,1]}"));
+  EXPECT_GRADIENTS(one("x: float[n,2,5], w: float[3,2,2], o: float[n,2,4], m: float[n,2,4]", "DeformConv(x, w, o, _, m)"));
+}
+
 }  // namespace
 }  // namespace espalier::testing

@@ -1,4 +1,5 @@
 #include "lib/base/parallel.h"
+#include "lib/base/serial.h"
 
 #include <gtest/gtest.h>
 
@@ -73,6 +74,17 @@ TEST(ParallelFor, InsideAnotherRunsOnOneThread) {
     most = std::max(most, count);
   });
   EXPECT_EQ(most, 1u);
+}
+
+TEST(ParallelFor, InASerialScopeRunsOnOneThread) {
+  const Threads threads(4);
+  EXPECT_GT(pieces(1000, 1).size(), 1u);
+  {
+    const SerialScope serial;
+    const SerialScope inactive(false);
+    EXPECT_EQ(pieces(1000, 1).size(), 1u);
+  }
+  EXPECT_GT(pieces(1000, 1).size(), 1u);
 }
 
 TEST(ParallelFor, RethrowsAnException) {
