@@ -96,6 +96,69 @@ std::optional<Dim> exact_div(const Dim& a, const Dim& b) {
   return result;
 }
 
+namespace {
+
+/// A size as str() writes it, read back with its symbols replaced: what stands in a floor is kept as text.
+class SizeText {
+ public:
+  SizeText(std::string_view text, const std::map<std::string, int64_t>& symbols) : text_(text), symbols_(symbols) {}
+
+  Dim sum() {
+    Dim result(0);
+    while (at_ < text_.size()) {
+      const bool minus = text_[at_] == '-';
+      if (minus || text_[at_] == '+') ++at_;
+      const Dim term = product_of_factors();
+      result = minus ? result - term : result + term;
+    }
+    return result;
+  }
+
+ private:
+  Dim product_of_factors() {
+    Dim result = factor();
+    while (at_ < text_.size() && text_[at_] == '*') {
+      ++at_;
+      result = result * factor();
+    }
+    return result;
+  }
+
+  /// Up to the next + - * outside of parentheses.
+  Dim factor() {
+    const size_t begin = at_;
+    for (int depth = 0; at_ < text_.size(); ++at_) {
+      const char c = text_[at_];
+      if (c == '(') ++depth;
+      if (c == ')') --depth;
+      if (depth == 0 && (c == '+' || c == '-' || c == '*')) break;
+    }
+    const std::string word(text_.substr(begin, at_ - begin));
+    if (!word.empty() && word.size() < 19 && word.find_first_not_of("0123456789") == std::string::npos) return std::stoll(word);
+    const auto found = symbols_.find(word);
+    return found != symbols_.end() ? Dim(found->second) : Dim::symbol(word).substitute(symbols_);
+  }
+
+  std::string_view text_;
+  const std::map<std::string, int64_t>& symbols_;
+  size_t at_ = 0;
+};
+
+/// The value of "floor((<size>)/<n>)" where the symbols in it are all given; the symbol itself otherwise.
+Dim substituted_symbol(const std::string& name, const std::map<std::string, int64_t>& symbols) {
+  constexpr std::string_view begin = "floor((";
+  const size_t end = name.rfind(")/");
+  if (name.starts_with(begin) && name.ends_with(')') && end != std::string::npos) {
+    const std::string divisor = name.substr(end + 2, name.size() - end - 3);
+    const bool number = !divisor.empty() && divisor.size() < 19 && divisor.find_first_not_of("0123456789") == std::string::npos;
+    const Dim inner = SizeText(std::string_view(name).substr(begin.size(), end - begin.size()), symbols).sum();
+    if (number && inner.known() && std::stoll(divisor) > 0) return floor_div(inner, std::stoll(divisor));
+  }
+  return Dim::symbol(name);
+}
+
+}  // namespace
+
 Dim Dim::substitute(const std::map<std::string, int64_t>& symbols) const {
   if (unknown()) return {};
   Dim result(0);
@@ -103,7 +166,7 @@ Dim Dim::substitute(const std::map<std::string, int64_t>& symbols) const {
     Dim term(coefficient);
     for (const auto& name : monomial) {
       const auto found = symbols.find(name);
-      term = term * (found != symbols.end() ? Dim(found->second) : Dim::symbol(name));
+      term = term * (found != symbols.end() ? Dim(found->second) : substituted_symbol(name, symbols));
     }
     result = result + term;
   }

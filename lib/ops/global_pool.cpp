@@ -46,8 +46,7 @@ void max_evaluate(EvaluateContext& c) {
 }
 
 void lp_evaluate(EvaluateContext& c) {
-  const double p = c.version() < 2 ? static_cast<double>(c.node().get<float>("p", 2.0f))
-                                   : static_cast<double>(c.node().get<int64_t>("p", 2));
+  const double p = lp_power(c.node());
   fold_planes(c, 0.0, [p](double sum, double v) { return sum + std::pow(std::abs(v), p); },
               [p](double sum, double) { return std::pow(sum, 1 / p); });
 }
@@ -57,6 +56,10 @@ void average_gradient(GradientContext& c) { c.set_grad(0, c.add("GlobalAveragePo
 template <PoolKind kKind>
 bool lower(LowerContext& c) {
   return lower_pool(c, global_pool_problem(c.type(0), c.dims(0), c.output_dims(0), kKind));
+}
+
+void lp_gradient(GradientContext& c) {
+  c.set_grad(0, c.add("LpPoolGrad", {c.input(0), c.output(), c.grad_output()}, c.node().attributes));
 }
 
 /// Equal maxima share the gradient.
@@ -97,6 +100,7 @@ const Op global_lp_pool = {
     .name = "GlobalLpPool",
     .infer = infer_global_pool,
     .evaluate = lp_evaluate,
+    .gradient = lp_gradient,
     .units = units::spatial,
     .cut = cuts::spatial,
     .cost = cost_global_pool,

@@ -54,6 +54,12 @@ Pool::Pool(const EvaluateContext& c)
   taps = tap_runs(window, in, out);
 }
 
+double lp_power(const Node& node) {
+  const Attribute* p = node.find("p");
+  if (p && std::holds_alternative<float>(p->value)) return static_cast<double>(std::get<float>(p->value));
+  return static_cast<double>(node.get<int64_t>("p", 2));
+}
+
 std::vector<double> average_divisors(const Pool& pool, bool count_include_pad) {
   std::vector<double> counts(static_cast<size_t>(pool.out_size), count_include_pad ? 1.0 : 0.0);
   if (!count_include_pad) {

@@ -39,6 +39,9 @@ std::optional<PoolProblem> global_pool_problem(DataType type, const Dims& x, con
 bool lower_pool(LowerContext& c, std::optional<PoolProblem> problem);
 bool lower_pool_grad(LowerContext& c, std::optional<PoolProblem> problem, size_t x, size_t dy);
 
+/// The p of LpPool and GlobalLpPool: 2 by default, a float before version 2.
+double lp_power(const Node& node);
+
 /// AveragePool: what the sum at each output position is divided by: the elements under its window, those in the padding included
 /// or not. Past the padding, where only ceil_mode leads, nothing counts.
 std::vector<double> average_divisors(const Pool& pool, bool count_include_pad);

@@ -188,11 +188,11 @@ extern const Op compress_grad_op;
 extern const Op concat_grad_op;
 extern const Op conv_grad_input;
 extern const Op conv_grad_weight;
-extern const Op depth_to_space_grad_op;
-extern const Op det_grad_op;
 extern const Op conv_transpose_grad_input;
 extern const Op conv_transpose_grad_weight;
 extern const Op deform_conv_grad;
+extern const Op depth_to_space_grad_op;
+extern const Op det_grad_op;
 extern const Op dropout_training;
 extern const Op expand_like_op;
 extern const Op gru_grad;
@@ -205,6 +205,7 @@ extern const Op hard_swish_grad;
 extern const Op lstm_grad;
 extern const Op leaky_relu_grad;
 extern const Op log_softmax_grad;
+extern const Op lp_pool_grad;
 extern const Op max_pool_grad;
 extern const Op max_roi_pool_grad;
 extern const Op max_unpool_grad;
@@ -415,11 +416,11 @@ constexpr std::array kOps = {
     &ops::concat_grad_op,
     &ops::conv_grad_input,
     &ops::conv_grad_weight,
-    &ops::depth_to_space_grad_op,
-    &ops::det_grad_op,
     &ops::conv_transpose_grad_input,
     &ops::conv_transpose_grad_weight,
     &ops::deform_conv_grad,
+    &ops::depth_to_space_grad_op,
+    &ops::det_grad_op,
     &ops::dropout_training,
     &ops::expand_like_op,
     &ops::gru_grad,
@@ -434,6 +435,7 @@ constexpr std::array kOps = {
     &ops::lstm_grad,
     &ops::leaky_relu_grad,
     &ops::log_softmax_grad,
+    &ops::lp_pool_grad,
     &ops::max_pool_grad,
     &ops::max_roi_pool_grad,
     &ops::max_unpool_grad,

@@ -101,5 +101,23 @@ TEST(ImageGradient, DeformConvByEveryInput) {
   EXPECT_GRADIENTS(one("x: float[n,2,5], w: float[3,2,2], o: float[n,2,4], m: float[n,2,4]", "DeformConv(x, w, o, _, m)"));
 }
 
+TEST(ImageGradient, PoolsInAllForms) {
+  const std::string x = "x: float[n,2,6,5]";
+  for (const std::string p : {"1", "2", "3"}) {
+    EXPECT_GRADIENTS(one(x, "LpPool(x) {kernel_shape = [2,3], strides = [2,1], pads = [1,0,0,1], p = " + p + "}"));
+    EXPECT_GRADIENTS(one(x, "LpPool(x) {kernel_shape = [2,2], dilations = [2,2], ceil_mode = 1, strides = [3,2], p = " + p + "}"));
+    EXPECT_GRADIENTS(one(x, "GlobalLpPool(x) {p = " + p + "}"));
+  }
+  EXPECT_GRADIENTS(one(x, "MaxPool(x) {kernel_shape = [2,2], dilations = [2,1], strides = [2,2], pads = [0,1,1,0], ceil_mode = 1}"));
+  EXPECT_GRADIENTS(one("x: float[n,2,4,3,5]", "MaxPool(x) {kernel_shape = [2,2,2], strides = [2,1,2], pads = [0,0,0,1,1,1]}"));
+  EXPECT_GRADIENTS(one("x: float[n,2,4,3,5]", "AveragePool(x) {kernel_shape = [2,2,2], strides = [2,1,2], pads = [0,0,0,1,1,1], count_include_pad = 1}"));
+  EXPECT_GRADIENTS(one(x, "AveragePool(x) {kernel_shape = [2,2], dilations = [2,2], ceil_mode = 1, strides = [2,2]}"));
+  EXPECT_GRADIENTS(one("x: float[n,2,3,2,4]", "GlobalMaxPool(x)"));
+}
+
+TEST(ImageGradient, ConvOfThreeAxes) {
+  EXPECT_GRADIENTS(one("x: float[n,2,4,3,5], w: float[4,1,2,2,3], b: float[4]", "Conv(x, w, b) {group = 2, strides = [2,1,2], dilations = [1,2,1], pads = [1,1,0,0,1,1]}"));
+}
+
 }  // namespace
 }  // namespace espalier::testing

@@ -55,6 +55,15 @@ TEST(Dim, PutsNumbersForSymbols) {
   EXPECT_EQ((2 * n * h + n).substitute({{"n", 3}, {"h", 2}}), Dim(15));
 }
 
+TEST(Dim, PutsNumbersIntoFloors) {
+  const Dim halved = floor_div(floor_div(h - 1, 2) * 3 + n * h + 1, 4);
+  EXPECT_FALSE(halved.known());
+  EXPECT_EQ(halved.substitute({{"h", 8}, {"n", 2}}), Dim((7 / 2 * 3 + 16 + 1) / 4));
+  EXPECT_EQ(halved.substitute({{"n", 2}}).str(), halved.str());  // not all are given
+  EXPECT_EQ((halved * 2 + n).substitute({{"h", 8}, {"n", 2}}), Dim(2 * ((7 / 2 * 3 + 16 + 1) / 4) + 2));
+  EXPECT_EQ(floor_div(-1 * h, 2).substitute({{"h", 3}}), Dim(-2));
+}
+
 TEST(Dim, Prints) {
   EXPECT_EQ(Dim(32).str(), "32");
   EXPECT_EQ(n.str(), "n");
