@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 
+#include "lib/analysis/quantization.h"
 #include "lib/analysis/reference.h"
 #include "lib/base/random.h"
 #include "lib/tensor/take.h"
@@ -36,8 +37,12 @@ class Masking {
     return v;
   }
 
+  /// A stored weight is changed; one that nodes make (DequantizeLinear) is multiplied, so that it is made as in the cut graph.
   void mask_weight(const Sink& sink) {
-    Tensor weight = *table_.facts[static_cast<size_t>(table_.graph->node(sink.node).inputs[sink.input])].constant;
+    const ValueId original = table_.graph->node(sink.node).inputs[sink.input];
+    const bool stored = table_.graph->constant(original) != nullptr;
+    Tensor weight = *table_.facts[static_cast<size_t>(original)].constant;
+    if (!stored) weight = Tensor::of(weight.dims(), std::vector<float>(static_cast<size_t>(weight.size()), 1)).cast(weight.type());
     const Dims dims = weight.dims();
     const auto axis = static_cast<size_t>(sink.axis);
     const int64_t rows_each = dims[0] / sink.groups;
@@ -49,7 +54,21 @@ class Masking {
       if (!kept(sink.units.ids[group * dims[axis] + position[axis]])) std::memset(bytes.data() + at, 0, width);
       at += width;
     });
-    graph_.set_input(sink.node, sink.input, add_constant(std::move(weight)));
+    const ValueId masked = add_constant(std::move(weight));
+    graph_.set_input(sink.node, sink.input, stored ? masked : product(sink, masked));
+  }
+
+  /// The operand of a sink times a mask.
+  ValueId product(const Sink& sink, ValueId mask) {
+    const ValueId made = graph_.add_value("masked");
+    Node node;
+    node.op_type = "Mul";
+    node.inputs = {graph_.node(sink.node).inputs[sink.input], mask};
+    node.outputs = {made};
+    node.name = graph_.value(made).name;
+    node.version = graph_.opset();
+    graph_.add_node(std::move(node), sink.node);
+    return made;
   }
 
   void mask_activation(const Sink& sink) {
@@ -59,15 +78,7 @@ class Masking {
     std::vector<double> mask;
     for (size_t i = 0; i < sink.units.axes.size(); ++i) dims[static_cast<size_t>(sink.units.axes[i])] = sink.units.ids.dims()[i];
     for (const int32_t id : sink.units.ids.values()) mask.push_back(kept(id) ? 1 : 0);
-    const ValueId product = graph_.add_value("masked");
-    Node node;
-    node.op_type = "Mul";
-    node.inputs = {graph_.node(sink.node).inputs[sink.input], add_constant(Tensor::of<double>(dims, mask).cast(fact.type))};
-    node.outputs = {product};
-    node.name = graph_.value(product).name;
-    node.version = graph_.opset();
-    graph_.add_node(std::move(node), sink.node);
-    graph_.set_input(sink.node, sink.input, product);
+    graph_.set_input(sink.node, sink.input, product(sink, add_constant(Tensor::of<double>(dims, mask).cast(fact.type))));
   }
 
   const UnitTable& table_;
@@ -91,10 +102,11 @@ std::vector<ValueId> compared_values(const UnitTable& table) {
   return result;
 }
 
-std::map<std::string, Tensor> outputs_of(Graph graph, const std::vector<ValueId>& values,
+std::map<std::string, Tensor> outputs_of(const Graph& graph, const std::vector<ValueId>& values,
                                          const std::map<std::string, Tensor>& feeds, const GraphRunner& runner) {
-  graph.outputs = values;
-  return runner(graph, feeds);
+  Graph run = without_rounding(graph);
+  run.outputs = values;
+  return runner(run, feeds);
 }
 
 /// Largest difference as a share of the largest absolute value of `a`; infinity for other shapes.
@@ -166,8 +178,8 @@ Certificate certify(const UnitTable& table, const std::vector<bool>& keep, const
 std::optional<InnerDifference> first_difference(const UnitTable& table, const std::vector<bool>& keep, const CutGraph& cut,
                                                 const std::map<std::string, Tensor>& feeds, double tolerance) {
   const ReferenceOptions options{.all_values = true, .in_double = true};
-  const auto masked = run_reference(masked_original(table, keep), feeds, options);
-  const auto left = run_reference(cut.graph, feeds, options);
+  const auto masked = run_reference(without_rounding(masked_original(table, keep)), feeds, options);
+  const auto left = run_reference(without_rounding(cut.graph), feeds, options);
   for (const NodeId id : visited_nodes(table)) {
     for (const ValueId v : table.graph->node(id).outputs) {
       if (v == kNone) continue;

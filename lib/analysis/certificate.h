@@ -28,7 +28,7 @@ struct Certificate {
   size_t values = 0;     ///< outputs compared
 };
 
-/// Compares the cut graph with the masked original before a final Sigmoid, Softmax or ArgMax, where errors would drown.
+/// Compares the cut graph with the masked original, both without_rounding (quantization.h), before a final Sigmoid, Softmax or ArgMax, where errors would drown.
 /// Throws what the runner throws (an opaque op cannot be run).
 Certificate certify(const UnitTable& table, const std::vector<bool>& keep, const CutGraph& cut,
                     const std::map<std::string, Tensor>& feeds, const GraphRunner& runner = reference_runner());

@@ -29,7 +29,9 @@ FactTable training_facts(const Graph& forward, std::span<const ValueId> wanted) 
   return infer(graph, options);
 }
 
-bool carries_gradient(const Type& type) {
+/// Integers do not, but for those that stand for real numbers: gradients pass straight through what QuantizeLinear makes.
+bool carries_gradient(const Type& type, const Node& node) {
+  if (node.domain.empty() && node.op_type == "QuantizeLinear") return true;
   return type.kind == Type::Kind::unknown || (type.is_tensor() && (is_float(type.elem_type) || type.elem_type == DataType::undefined));
 }
 
@@ -132,7 +134,7 @@ void Backward::mark_forward() {
     const bool depends = std::any_of(node.inputs.begin(), node.inputs.end(), [&](ValueId v) { return v != kNone && marked_[v]; });
     if (!depends) continue;
     for (const ValueId v : node.outputs) {
-      if (v != kNone && carries_gradient(facts_.type(v))) marked_[v] = true;
+      if (v != kNone && carries_gradient(facts_.type(v), node)) marked_[v] = true;
     }
   }
 }

@@ -25,7 +25,7 @@ struct TrainingGraph {
 /// The result holds the nodes and values of `forward` under their own ids, then the backward nodes, whose `forward_of`
 /// names the forward node they belong to. Its outputs are those of `forward`, the loss and the gradients. Contributions to
 /// one value are summed with Add or Sum. Nothing is built that reaches no wanted value, and outputs of backward nodes that
-/// nobody reads are omitted. Gradients do not flow through values that are not floats.
+/// nobody reads are omitted. Gradients flow through floats and through what QuantizeLinear makes.
 ///
 /// Throws Error(bad_data) for a loss that is not one float element, and for nodes on the way that have no gradient: the
 /// message names all of them.

@@ -16,6 +16,9 @@ struct Row {
   int64_t inner, block;
 };
 
+/// Integer types of quantized tensors.
+enum class QuantizedAs : uint8_t { u8, s8, u16, s16 };
+
 /// The hot loops, built once per instruction set. All pointers to channel data point at the row's first channel.
 struct VectorLoops {
   const char* name;
@@ -34,6 +37,11 @@ struct VectorLoops {
   /// dx = a[c] g + b[c] x + c0[c], g as above.
   void (*row_gradient)(const float* x, const float* dy, const float* y, float* dx, Row row, const float* a,
                        const float* b, const float* c0, const Bounds* bounds);
+
+  /// q = round(x / scale) + zero_point within the range of the type, halves to even; NaN gives the smallest.
+  void (*quantize)(const float* x, void* q, QuantizedAs type, int64_t n, float scale, int32_t zero_point);
+  /// x = (q - zero_point) * scale.
+  void (*dequantize)(const void* q, float* x, QuantizedAs type, int64_t n, float scale, int32_t zero_point);
 };
 
 /// The best loops for this machine.

@@ -39,15 +39,18 @@ extern const Op concat_from_sequence;
 extern const Op constant;
 extern const Op constant_of_shape;
 extern const Op conv;
+extern const Op conv_integer;
 extern const Op conv_transpose;
 extern const Op cos;
 extern const Op cosh;
 extern const Op cum_sum;
 extern const Op deform_conv;
 extern const Op depth_to_space;
+extern const Op dequantize_linear;
 extern const Op det;
 extern const Op div;
 extern const Op dropout;
+extern const Op dynamic_quantize_linear;
 extern const Op einsum;
 extern const Op elu;
 extern const Op equal;
@@ -91,6 +94,7 @@ extern const Op loop;
 extern const Op lp_normalization;
 extern const Op lp_pool;
 extern const Op matmul;
+extern const Op matmul_integer;
 extern const Op max;
 extern const Op max_pool;
 extern const Op max_roi_pool;
@@ -114,6 +118,9 @@ extern const Op logical_or;
 extern const Op prelu;
 extern const Op pad;
 extern const Op pow;
+extern const Op qlinear_conv;
+extern const Op qlinear_matmul;
+extern const Op quantize_linear;
 extern const Op rms_normalization;
 extern const Op rnn;
 extern const Op range;
@@ -192,6 +199,7 @@ extern const Op conv_transpose_grad_input;
 extern const Op conv_transpose_grad_weight;
 extern const Op deform_conv_grad;
 extern const Op depth_to_space_grad_op;
+extern const Op dequantize_linear_grad;
 extern const Op det_grad_op;
 extern const Op dropout_training;
 extern const Op expand_like_op;
@@ -213,6 +221,7 @@ extern const Op mean_squared_error;
 extern const Op mean_squared_error_grad;
 extern const Op negative_log_likelihood_loss_grad;
 extern const Op pad_grad_op;
+extern const Op quantize_linear_grad;
 extern const Op rnn_grad;
 extern const Op reduce_mean_grad_op;
 extern const Op reduce_prod_grad_op;
@@ -268,15 +277,18 @@ constexpr std::array kOps = {
     &ops::constant,
     &ops::constant_of_shape,
     &ops::conv,
+    &ops::conv_integer,
     &ops::conv_transpose,
     &ops::cos,
     &ops::cosh,
     &ops::cum_sum,
     &ops::deform_conv,
     &ops::depth_to_space,
+    &ops::dequantize_linear,
     &ops::det,
     &ops::div,
     &ops::dropout,
+    &ops::dynamic_quantize_linear,
     &ops::einsum,
     &ops::elu,
     &ops::equal,
@@ -319,6 +331,7 @@ constexpr std::array kOps = {
     &ops::lp_normalization,
     &ops::lp_pool,
     &ops::matmul,
+    &ops::matmul_integer,
     &ops::max,
     &ops::max_pool,
     &ops::max_roi_pool,
@@ -342,6 +355,9 @@ constexpr std::array kOps = {
     &ops::prelu,
     &ops::pad,
     &ops::pow,
+    &ops::qlinear_conv,
+    &ops::qlinear_matmul,
+    &ops::quantize_linear,
     &ops::rms_normalization,
     &ops::rnn,
     &ops::range,
@@ -420,6 +436,7 @@ constexpr std::array kOps = {
     &ops::conv_transpose_grad_weight,
     &ops::deform_conv_grad,
     &ops::depth_to_space_grad_op,
+    &ops::dequantize_linear_grad,
     &ops::det_grad_op,
     &ops::dropout_training,
     &ops::expand_like_op,
@@ -443,6 +460,7 @@ constexpr std::array kOps = {
     &ops::mean_squared_error_grad,
     &ops::negative_log_likelihood_loss_grad,
     &ops::pad_grad_op,
+    &ops::quantize_linear_grad,
     &ops::rnn_grad,
     &ops::reduce_mean_grad_op,
     &ops::reduce_prod_grad_op,

@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "lib/ops/cut.h"
+#include "lib/ops/cut_weight.h"
 #include "lib/ops/unit_rules.h"
 #include "lib/tensor/take.h"
 
@@ -135,19 +135,18 @@ void cuts::conv(CutContext& c) {
   if (n->offset_group > 1) in = grouped_order(c, n->in / n->offset_group, in);
   const std::vector<Bundle> wanted = c.canonical(c.output());
   std::vector<int64_t> out = wanted.empty() ? whole_order(n->out) : to_order(wanted[0].ids);
-  Tensor weight = c.tensor(w);
-  if (n->group == 1) {
-    weight = take(take(weight, n->transposed ? 1 : 0, out), n->transposed ? 0 : 1, in);
-  } else if (n->depthwise()) {
+  if (n->depthwise()) {
     out = multiples(in, n->out_each);
-    weight = take(weight, 0, n->transposed ? in : out);
     if (static_cast<int64_t>(in.size()) != n->group) c.set_attribute("group", static_cast<int64_t>(in.size()));
-  } else {
-    if (n->offset_group == 1) in = grouped_order(c, n->in_each, in);
-    weight = n->transposed ? cut_transposed(weight, *n, in, out) : cut_grouped(weight, *n, in, out);
+  } else if (n->group > 1 && n->offset_group == 1) {
+    in = grouped_order(c, n->in_each, in);
   }
-  c.set_input(1, c.cut_constant(w, std::move(weight)));
-  if (bias != kNone) c.set_input(bias_place(c), c.cut_constant(bias, take(c.tensor(bias), 0, out)));
+  c.set_input(1, cut_weight(c, w, [&](const Tensor& weight) {
+    if (n->depthwise()) return take(weight, 0, n->transposed ? in : out);
+    if (n->group > 1) return n->transposed ? cut_transposed(weight, *n, in, out) : cut_grouped(weight, *n, in, out);
+    return take(take(weight, n->transposed ? 1 : 0, out), n->transposed ? 0 : 1, in);
+  }));
+  if (bias != kNone) c.set_input(bias_place(c), cut_weight(c, bias, [&](const Tensor& b) { return take(b, 0, out); }));
   c.record(c.output(), {channel_bundle(out)});
 }
 
@@ -181,8 +180,10 @@ void cuts::gemm(CutContext& c) {
   std::vector<Bundle> out = c.canonical(y);
   std::erase_if(out, [](const Bundle& k) { return k.ragged != 1; });
   const std::vector<int64_t> in = c.order(x, 1), order = out.empty() ? whole_order(c.dim(y, 1)) : to_order(out[0].ids);
-  c.set_input(1, c.cut_constant(w, take(take(c.tensor(w), transposed ? 0 : 1, order), transposed ? 1 : 0, in)));
-  if (bias != kNone) c.set_input(2, c.cut_constant(bias, c.follow(c.tensor(bias), out, 2 - c.rank(bias))));
+  c.set_input(1, cut_weight(c, w, [&](const Tensor& weight) {
+    return take(take(weight, transposed ? 0 : 1, order), transposed ? 1 : 0, in);
+  }));
+  if (bias != kNone) c.set_input(2, cut_weight(c, bias, [&](const Tensor& b) { return c.follow(b, out, 2 - c.rank(bias)); }));
   std::vector<Bundle> left;
   for (const Bundle& k : c.kept(x)) {
     if (k.ragged != 1) left.push_back(k);

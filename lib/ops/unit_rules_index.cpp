@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <unordered_map>
 
-#include "lib/ops/cut.h"
+#include "lib/ops/cut_weight.h"
 #include "lib/ops/unit_rules.h"
 
 namespace espalier {
@@ -336,7 +336,7 @@ void cuts::gather(CutContext& c) {
     c.require_whole(index);
     const std::vector<Bundle> wanted = c.canonical(out);
     if (!wanted.empty()) {
-      c.set_input(0, c.cut_constant(x, c.follow(c.tensor(x), {Bundle::along(1, wanted[0].ids)}, 0)));
+      c.set_input(0, cut_weight(c, x, [&](const Tensor& t) { return c.follow(t, {Bundle::along(1, wanted[0].ids)}, 0); }));
     }
     return c.record(out, wanted);
   }

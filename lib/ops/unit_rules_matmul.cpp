@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "lib/ops/cut.h"
+#include "lib/ops/cut_weight.h"
 #include "lib/ops/unit_rules.h"
 #include "lib/tensor/take.h"
 
@@ -151,11 +151,10 @@ void cut_weighted(CutContext& c) {
   std::vector<Bundle> wanted = c.canonical(out);
   std::erase_if(wanted, [&](const Bundle& k) { return k.ragged != p.born; });
   if (!wanted.empty() && wanted[0].axes.size() > 1) c.inexpressible(out, p.born, "batched weight with rows");
-  Tensor weight = take(c.tensor(w), p.w_axis, in);
-  if (!wanted.empty()) {
-    weight = take(weight, p.born - c.rank(out) + static_cast<int>(weight.rank()), to_order(wanted[0].ids));
-  }
-  c.set_input(p.w, c.cut_constant(w, std::move(weight)));
+  c.set_input(p.w, cut_weight(c, w, [&](const Tensor& weight) {
+    Tensor left = take(weight, p.w_axis, in);
+    return wanted.empty() ? left : take(left, p.born - c.rank(out) + static_cast<int>(left.rank()), to_order(wanted[0].ids));
+  }));
   std::vector<Bundle> left;
   for (const Bundle& k : c.kept(x)) {
     if (k.ragged != p.x_axis) left.push_back(k.shifted_axes(c.rank(out) - c.rank(x)));

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "lib/ops/cut.h"
+#include "lib/ops/cut_weight.h"
 #include "lib/ops/unit_rules.h"
 
 namespace espalier {
@@ -76,8 +76,8 @@ void cuts::elementwise(CutContext& c) {
   for (size_t i = 0; i < c.input_count(); ++i) {
     const ValueId v = c.input(i);
     if (!left.empty() && c.constant(v)) {
-      Tensor cut = c.follow(c.tensor(v), left, c.rank(out) - c.rank(v));
-      if (!(cut == c.tensor(v))) c.set_input(i, c.cut_constant(v, std::move(cut)));
+      const auto follow = [&](const Tensor& t) { return c.follow(t, left, c.rank(out) - c.rank(v)); };
+      if (!(follow(c.tensor(v)) == c.tensor(v))) c.set_input(i, cut_weight(c, v, follow));
     }
   }
   c.record(out, std::move(left));

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <functional>
+
+#include "lib/ops/cut.h"
+
+namespace espalier {
+
+/// A constant of the same elements taken by `index`, which works on tensors of any type of whole bytes. A constant that
+/// DequantizeLinear makes stays quantized: its integers are taken, a scale per channel follows, and a DequantizeLinear
+/// before this node makes the smaller constant; only a blocked one becomes plain numbers.
+ValueId cut_weight(CutContext& c, ValueId from, const std::function<Tensor(const Tensor&)>& index);
+
+}  // namespace espalier
