@@ -19,6 +19,7 @@ class Surgeon {
   CutGraph run() {
     const std::vector<NodeId> nodes = visited_nodes(table_);
     for (size_t i = 0; i < nodes.size(); ++i) visit(nodes[i], next_of(nodes[i]));
+    for (const ValueId v : original_.outputs) pin_output(v);
     for (const ValueId v : original_.outputs) {
       const auto& left = state_.kept[static_cast<size_t>(v)];
       if (left.empty()) continue;
@@ -67,6 +68,27 @@ class Surgeon {
       if (fresh) at->second = context.constant_like(*table_.facts[static_cast<size_t>(v)].constant, original_.value(v).name);
       context.set_input(i, at->second);
     }
+  }
+
+  /// A graph output that is a constant calculated from sizes keeps its value.
+  void pin_output(ValueId v) {
+    const UnitFact& fact = table_.facts[static_cast<size_t>(v)];
+    if (!from_sizes_[static_cast<size_t>(v)] || fact.bound || !sizes_changed(v)) return;
+    const NodeId producer = original_.producer(v);
+    if (original_.node(producer).outputs.size() > 1) return;
+    CutContext context(state_, producer, next_of(producer));
+    context.become("Identity", {context.constant_like(*fact.constant, original_.value(v).name)}, {});
+  }
+
+  /// Whether a size from which v is calculated is no longer what it was.
+  bool sizes_changed(ValueId v) const {
+    const NodeId producer = original_.producer(v);
+    if (producer == kNone) return false;
+    const auto& inputs = original_.node(producer).inputs;
+    return std::any_of(inputs.begin(), inputs.end(), [&](ValueId input) {
+      if (input == kNone) return false;
+      return from_sizes_[static_cast<size_t>(input)] ? sizes_changed(input) : !state_.kept[static_cast<size_t>(input)].empty();
+    });
   }
 
   /// Nodes and constants that nothing reads any more. What nothing read before stays.

@@ -1,5 +1,6 @@
 #include "lib/kernels/dnnl_api.h"
 
+#include <algorithm>
 #include <atomic>
 
 #include "lib/base/error.h"
@@ -66,19 +67,34 @@ void append(dnnl::post_ops& ops, const ElementOp& op) {
   }
 }
 
+/// oneDNN's names for the operation; none where it is no post-op.
+std::vector<dnnl::algorithm> algorithms(const ElementOp& op) {
+  using A = dnnl::algorithm;
+  switch (op.kind) {
+    case ElementKind::relu: case ElementKind::leaky_relu: return {A::eltwise_relu};
+    case ElementKind::clip: return {A::eltwise_clip};
+    case ElementKind::sigmoid: return {A::eltwise_logistic};
+    case ElementKind::tanh: return {A::eltwise_tanh};
+    case ElementKind::scale_shift: return {A::eltwise_linear};
+    case ElementKind::hard_swish: return {A::eltwise_hardswish};
+    case ElementKind::hard_sigmoid: return {A::eltwise_linear, A::eltwise_clip};
+    default: return {};
+  }
+}
+
 }  // namespace
 
 int64_t primitives_created() { return created; }
 bool inside_library() { return inside > 0; }
 
-bool can_fuse(const ElementOp& op) {
-  switch (op.kind) {
-    case ElementKind::relu: case ElementKind::leaky_relu: case ElementKind::clip: case ElementKind::sigmoid:
-    case ElementKind::tanh: case ElementKind::scale_shift: case ElementKind::hard_swish: case ElementKind::hard_sigmoid:
-      return true;
-    default:
-      return false;
-  }
+bool can_fuse(const ElementOp& op, std::span<const ElementOp> before) {
+  const auto wanted = algorithms(op);
+  if (wanted.empty()) return false;
+  // oneDNN 2.6 calculates all post-ops of one algorithm with the parameters of the first.
+  return std::none_of(before.begin(), before.end(), [&](const ElementOp& b) {
+    const auto present = algorithms(b);
+    return std::find_first_of(wanted.begin(), wanted.end(), present.begin(), present.end()) != wanted.end();
+  });
 }
 
 namespace dnnl_api {
@@ -99,9 +115,11 @@ dnnl::primitive_attr base_attr() {
   return attr;
 }
 
-dnnl::primitive_attr fused_attr(bool residual, const std::vector<ElementOp>& activations) {
+dnnl::primitive_attr fused_attr(bool residual, const std::vector<ElementOp>& activations, float scale) {
   dnnl::primitive_attr attr = base_attr();
   dnnl::post_ops ops;
+  // As a power and not as a linear function, which an activation may be: see can_fuse.
+  if (scale != 1) append_eltwise(ops, dnnl::algorithm::eltwise_pow, scale, 1);
   if (residual) ops.append_sum(1.0f);
   for (const ElementOp& op : activations) append(ops, op);
   attr.set_post_ops(ops);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -63,7 +64,8 @@ struct ElementStep {
 std::unique_ptr<Kernel> element_chain(const Layout& layout, std::vector<ElementOperand> operands,
                                       std::vector<ElementStep> steps);
 
-/// Whether convolutions, matrix products and normalisations can take the operation in (dnnl post-ops).
-bool can_fuse(const ElementOp& op);
+/// Whether convolutions, matrix products and normalisations can take the operation in (dnnl post-ops), after those that
+/// they have taken in before.
+bool can_fuse(const ElementOp& op, std::span<const ElementOp> before = {});
 
 }  // namespace espalier

@@ -108,12 +108,7 @@ Desc operand(const Dims& dims, bool transposed) {
 
 Primitive matmul(const MatMulProblem& p) {
   return guarded("a matrix product", [&] {
-    auto attr = base_attr();
-    dnnl::post_ops ops;
-    std::vector<ElementOp> chain;
-    if (p.alpha != 1) chain.push_back({ElementKind::scale_shift, p.alpha, 0});
-    chain.insert(chain.end(), p.activations.begin(), p.activations.end());
-    attr = fused_attr(false, chain);
+    const auto attr = fused_attr(false, p.activations, p.alpha);
     const Desc a = operand(p.a, p.transpose_a), b = operand(p.b, p.transpose_b), c = plain_desc(kFloat, p.c);
     const Desc bias = p.bias ? plain_desc(kFloat, p.bias_dims) : Desc();
     auto pd = p.bias ? forward_pd<dnnl::matmul>(attr, a, b, bias, c) : forward_pd<dnnl::matmul>(attr, a, b, c);

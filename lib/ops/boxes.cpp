@@ -29,7 +29,9 @@ std::optional<Layout> part_layout(const Layout& whole, const Dims& part, const D
   if (whole.is_plain()) return Layout::plain(whole.type(), part);
   const auto channels = whole.channels();
   if (!channels || part.size() != whole.dims().size()) return std::nullopt;
-  const bool last = channels->blocks == 1 && channels->block == channels->channels;
+  const Layout like = whole.like(part).value_or(whole);
+  // One block that is as wide as the channels looks like channels-last, where parts of any width lie without padding.
+  const bool last = channels->blocks == 1 && channels->block == channels->channels && like.padded_count() == element_count(part);
   if (!last && (offsets[1] % channels->block != 0 ||
                 (part[1] % channels->block != 0 && offsets[1] + part[1] != whole.dims()[1]))) {
     return std::nullopt;

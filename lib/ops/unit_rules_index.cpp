@@ -325,6 +325,7 @@ void cuts::gather(CutContext& c) {
       c.set_input(1, plan->drop ? c.constant_like(Tensor::scalar<int64_t>(present.at(0)), "kept") : c.numbers(present, "kept"));
     }
     if (plan->drop) {
+      std::erase_if(kept, [&](const Bundle& k) { return k.ragged == plan->axis; });
       for (Bundle& k : kept) {
         if (k.has(plan->axis)) k = k.without(plan->axis);
       }

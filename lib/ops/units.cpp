@@ -51,7 +51,11 @@ void UnitContext::set(ValueId v, std::vector<Bundle> bundles) {
       wide.push_back(axis);
       left.push_back(sizes[static_cast<size_t>(axis)]);
     }
-    if (wide.empty()) continue;
+    if (wide.empty()) {
+      const bool born_here = !table_.births.empty() && table_.births.back().node == id_;
+      if (!born_here) freeze(b.ids, op() + " picks one position");
+      continue;
+    }
     if (wide.size() < b.axes.size()) {
       const bool stays = std::find(wide.begin(), wide.end(), b.ragged) != wide.end();
       b = {wide, b.ids.reshaped(left), stays ? b.ragged : biggest_axis(wide, sizes)};

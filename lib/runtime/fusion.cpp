@@ -113,7 +113,7 @@ class Fuser {
       group.residual = other;
     } else {
       const bool bounds = element->kind == ElementKind::relu || element->kind == ElementKind::clip;
-      const bool any = (absorbs & kAbsorbsActivations) && can_fuse(*element);
+      const bool any = (absorbs & kAbsorbsActivations) && can_fuse(*element, fusion.activations);
       if (!any && !(bounds && (absorbs & kAbsorbsBounds) && fusion.activations.empty())) return false;
       fusion.activations.push_back(*element);
     }

@@ -208,6 +208,43 @@ TEST(Units, AnActivationFixedOnOneSideFreezesTheOther) {
   EXPECT_EQ(frozen_reasons(table, unit_groups(table)).begin()->first, "Add joins it with a fixed axis");
 }
 
+TEST(Surgeon, PicksOneChannelThatStays) {
+  const Graph graph = parse_graph(R"(graph g (x: float[2,3]) -> (y, z) opset 13 {
+    w: float[3,4] = fill(1)
+    v: float[4,1] = fill(2)
+    one: int64[] = {1}
+    low: int64[1] = {2}
+    high: int64[1] = {3}
+    axis: int64[1] = {1}
+    h = MatMul(x, w)
+    g = Gather(h, one) {axis = 1}
+    s = Slice(h, low, high, axis)
+    m = MatMul(h, v)
+    y = Add(m, g)
+    z = Exp(s)
+  })");
+  UnitTable table = assign_units(graph);
+  EXPECT_EQ(unit_groups(table).at(0).free.size(), 2u);
+  const Chosen chosen = choose_units(table, {keep_share(0.5), {}, 1});
+  const auto feeds = random_feeds(table, 1);
+  EXPECT_LT(certify(table, chosen.keep, chosen.cut, feeds).error, 1e-12);
+  EXPECT_FALSE(first_difference(table, chosen.keep, chosen.cut, feeds));
+}
+
+TEST(Surgeon, AnOutputCalculatedFromSizesKeepsItsValue) {
+  const Graph graph = parse_graph(R"(graph g (x: float[2,3]) -> (y, size) opset 13 {
+    w: float[3,4] = fill(1)
+    v: float[4,1] = fill(2)
+    h = MatMul(x, w)
+    sizes = Shape(h)
+    size = ConstantOfShape(sizes)
+    y = MatMul(h, v)
+  })");
+  UnitTable table = assign_units(graph);
+  const Chosen chosen = choose_units(table, {keep_share(0.5), {}, 1});
+  EXPECT_EQ(infer(chosen.cut.graph).type(chosen.cut.graph.outputs[1]).str(), "float[2,4]");
+}
+
 TEST(Certificate, SeesAWeightThatWasGatheredInTheWrongOrder) {
   const Graph graph = parse_graph(R"(graph g (x: float[2,3]) -> (y) opset 13 {
     w: float[3,4] = fill(1)
