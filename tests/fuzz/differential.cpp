@@ -131,7 +131,7 @@ class Differential {
 
   bool onnxruntime() const {
     if (options_.python.empty()) return true;
-    const auto script = std::filesystem::path(ESPALIER_SOURCE_DIR) / "tests/fuzz/onnxruntime_agrees.py";
+    const auto script = source_path("tests/fuzz/onnxruntime_agrees.py");
     const int status = std::system(fmt::format("'{}' '{}' '{}'", options_.python, script.string(), folder_.path().string()).c_str());
     return status == 0;
   }
