@@ -55,7 +55,7 @@ class Solver {
         low = middle;
       }
     }
-    if (possible) give_back(*best, counts_at(low));
+    if (possible) give_back(*best, counts_at(low)), give_back(*best, counts_at(0));
     result_.met = possible;
     accept(std::move(possible ? *best : *smallest));
   }
@@ -161,23 +161,26 @@ class Solver {
     return result;
   }
 
-  /// Single steps back towards `wider`, the biggest groups last, as long as the budget holds.
+  /// Single steps back towards `wider`, group by group in turns, the biggest first, as long as the budget holds. What did
+  /// not fit once never will: the others only grow.
   void give_back(Trial& best, const Counts& wider) {
     std::vector<std::pair<int64_t, int32_t>> order;
     for (const UnitGroup& g : unit_groups(table_)) {
       if (!g.free.empty()) order.emplace_back(-static_cast<int64_t>(g.members.size()), g.members.front());
     }
     std::sort(order.begin(), order.end());
-    int budget = kGivenBack;
-    for (const auto& [size, group] : order) {
-      const auto limit = wider.find(group);
-      while (limit != wider.end() && best.counts[group] < limit->second && budget-- > 0) {
+    for (int budget = kGivenBack; !order.empty() && budget > 0;) {
+      std::erase_if(order, [&](const auto& entry) {
+        const auto& [size, group] = entry;
+        const auto limit = wider.find(group);
+        if (limit == wider.end() || best.counts[group] >= limit->second || budget-- <= 0) return true;
         Counts next = best.counts;
         next[group] = std::min(limit->second, next[group] + aligned_step(-size, options_.align));
         Trial trial = attempt([&](const std::vector<UnitGroup>& groups) { return lookup(groups, next); });
-        if (trial.share > options_.share || trial.share < best.share) break;
+        if (trial.share > options_.share || trial.share < best.share) return true;
         best = std::move(trial);
-      }
+        return false;
+      });
     }
   }
 
@@ -204,7 +207,7 @@ class Solver {
 
 int64_t aligned_step(int64_t units, int64_t align) {
   if (align > 0) return units >= align ? align : 1;
-  return units >= 64 ? 16 : units >= 32 ? 8 : 1;
+  return units >= 32 ? 16 : units >= 16 ? 8 : 1;
 }
 
 CostTotals cost_at(const UnitTable& table, const Graph& graph) {
@@ -218,7 +221,14 @@ CostTotals cost_at(const UnitTable& table, const Graph& graph) {
 
 BudgetResult meet_budget(UnitTable& table, const BudgetOptions& options) {
   if (!(options.share > 0 && options.share <= 1)) throw Error(ErrorKind::usage, "a budget is a share in (0, 1]");
-  return Solver(table, options).run();
+  BudgetResult result = Solver(table, options).run();
+  if (result.met || options.align != 0) return result;
+  BudgetOptions unaligned = options;
+  unaligned.align = 1;
+  const int trials = result.trials;
+  result = Solver(table, unaligned).run();
+  result.trials += trials;
+  return result;
 }
 
 }  // namespace espalier

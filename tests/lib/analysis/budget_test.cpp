@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "lib/analysis/importance.h"
 #include "lib/graph/text.h"
 #include "tests/lib/analysis/unit_models.h"
@@ -61,20 +63,51 @@ TEST(Budget, KeepsMultiplesOfTheStep) {
   for (const UnitGroup& group : unit_groups(table)) {
     int64_t kept = 0;
     for (const int32_t unit : group.members) kept += r.chosen.keep[static_cast<size_t>(unit)] ? 1 : 0;
+    if (!group.free.empty()) {
+      EXPECT_EQ(kept % 16, 0) << group.name;
+    }
+  }
+}
+
+TEST(Budget, LetsGoOfAlignmentWhereItCannotBeMetOtherwise) {
+  const Graph graph = layers(20);  // 8 of 20 cost 0.29
+  UnitTable table = assign_units(graph);
+  const BudgetResult r = meet_budget(table, options(table, BudgetOptions::Kind::macs, 0.2, true));
+  EXPECT_TRUE(r.met);
+  EXPECT_LE(r.reached, 0.2);
+}
+
+TEST(Budget, NoGroupCouldKeepOneStepMore) {
+  const Graph graph = layers(128);
+  UnitTable table = assign_units(graph);
+  const BudgetResult r = meet_budget(table, options(table, BudgetOptions::Kind::macs, 0.5, true));
+  for (const UnitGroup& group : unit_groups(table)) {
     if (group.free.empty()) continue;
-    EXPECT_EQ(kept % 16, 0) << group.name;
+    const auto counts = [&](const std::vector<UnitGroup>& groups) {
+      std::vector<int64_t> result;
+      for (const UnitGroup& g : groups) {
+        const int64_t kept = std::count_if(g.free.begin(), g.free.end(), [&](int32_t u) { return r.chosen.keep[static_cast<size_t>(u)]; });
+        result.push_back(kept + (g.name == group.name ? 16 : 0));
+      }
+      return result;
+    };
+    const Chosen wider = choose_units(table, {counts, {}, 0});
+    EXPECT_GT(static_cast<double>(cost_at(table, wider.cut.graph).macs), 0.5 * static_cast<double>(r.before.macs)) << group.name;
   }
 }
 
 TEST(Budget, RatioTakesTheShareOfEveryGroup) {
   const Graph graph = layers(20);
   UnitTable table = assign_units(graph);
-  const BudgetResult r = meet_budget(table, options(table, BudgetOptions::Kind::ratio, 0.7, false));
+  BudgetOptions o = options(table, BudgetOptions::Kind::ratio, 0.7, false);
+  o.align = 1;
+  const BudgetResult r = meet_budget(table, o);
   for (const UnitGroup& group : unit_groups(table)) {
     int64_t kept = 0;
     for (const int32_t unit : group.free) kept += r.chosen.keep[static_cast<size_t>(unit)] ? 1 : 0;
-    if (group.free.empty()) continue;
-    EXPECT_EQ(kept, 14) << group.name;
+    if (!group.free.empty()) {
+      EXPECT_EQ(kept, 14) << group.name;
+    }
   }
 }
 
