@@ -7,7 +7,7 @@ namespace espalier {
 namespace {
 
 std::vector<OptionSpec> options() {
-  std::vector<OptionSpec> result = {{"data", "FILE", "samples for criteria that need them (taylor), labelled; .npz, .npy or IDX", ""}};
+  std::vector<OptionSpec> result = {{"data", "FILE", "samples to choose by (auto; taylor needs labels) and to refit weights with; .npz, .npy or IDX", ""}};
   for (OptionSpec& o : options_of(passes::prune.options)) result.push_back(std::move(o));
   for (OptionSpec& o : preprocessing_options()) result.push_back(std::move(o));
   return result;

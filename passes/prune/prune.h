@@ -11,9 +11,10 @@ namespace espalier {
 //
 // Legal for every unit that is not frozen (DESIGN.md section 7). Gains MACs and parameters; costs accuracy, which training
 // brings back. The certificate is made on every run: the cut graph equals the original with the same units masked. A budget
-// out of reach takes all that can go and is reported as missed.
+// out of reach takes all that can go and is reported as missed. Where there are data the weights that read what went are
+// then refitted by least squares (reconstruct.h), and what is left to auto is chosen on validation data (trial.h).
 //
-// Options: one budget (flops, params or ratio) or a plan; criterion, scope, align, keep, plan, plan-out.
+// Options: one budget (flops, params or ratio) or a plan; criterion, scope, align, keep, plan, plan-out, reconstruct.
 namespace passes {
 extern const Pass prune;
 }
