@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "lib/base/error.h"
-#include "lib/kernels/dnnl_api.h"
 
 namespace espalier {
 namespace {
@@ -91,31 +90,6 @@ class CrossEntropy : public Kernel {
 std::unique_ptr<Kernel> cross_entropy(const CrossEntropyProblem& p) { return std::make_unique<CrossEntropy>(p, false); }
 std::unique_ptr<Kernel> cross_entropy_backward(const CrossEntropyProblem& p) {
   return std::make_unique<CrossEntropy>(p, true);
-}
-
-Primitive softmax(const Dims& dims, int64_t axis, bool logarithm) {
-  using namespace dnnl_api;
-  return guarded("a softmax", [&] {
-    const Desc desc = plain_desc(DataType::float32, dims);
-    const auto kind = dnnl::prop_kind::forward_inference;
-#if DNNL_VERSION_MAJOR >= 3
-    const auto algorithm = logarithm ? dnnl::algorithm::softmax_log : dnnl::algorithm::softmax_accurate;
-    const auto pd = forward_pd<dnnl::softmax_forward>(base_attr(), kind, algorithm, desc, desc, static_cast<int>(axis));
-    return make_primitive(dnnl::softmax_forward(pd), {{DNNL_ARG_SRC, desc}, {DNNL_ARG_DST, desc}}, pd.scratchpad_desc(),
-                          pd.impl_info_str());
-#else
-    const auto make = [&](auto pd, auto primitive) {
-      return make_primitive(primitive, {{DNNL_ARG_SRC, desc}, {DNNL_ARG_DST, desc}}, pd.scratchpad_desc(),
-                            pd.impl_info_str());
-    };
-    if (logarithm) {
-      const auto pd = forward_pd<dnnl::logsoftmax_forward>(base_attr(), kind, desc, static_cast<int>(axis));
-      return make(pd, dnnl::logsoftmax_forward(pd));
-    }
-    const auto pd = forward_pd<dnnl::softmax_forward>(base_attr(), kind, desc, static_cast<int>(axis));
-    return make(pd, dnnl::softmax_forward(pd));
-#endif
-  });
 }
 
 }  // namespace espalier

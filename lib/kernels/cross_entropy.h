@@ -19,7 +19,4 @@ std::unique_ptr<Kernel> cross_entropy(const CrossEntropyProblem& problem);
 /// Arguments: scores, labels, dy (one float), dscores.
 std::unique_ptr<Kernel> cross_entropy_backward(const CrossEntropyProblem& problem);
 
-/// Softmax or its logarithm over `axis` of a plain float tensor. Arguments: x, y.
-Primitive softmax(const Dims& dims, int64_t axis, bool logarithm);
-
 }  // namespace espalier

@@ -60,6 +60,8 @@ void append(dnnl::post_ops& ops, const ElementOp& op) {
     case ElementKind::scale_shift: return append_eltwise(ops, A::eltwise_linear, op.alpha, op.beta);
     case ElementKind::hard_swish:  // the parameters are 3.x's; 2.x ignores them
       return append_eltwise(ops, A::eltwise_hardswish, dnnl_api::kVersion3 ? 1.0f / 6 : 0, dnnl_api::kVersion3 ? 0.5f : 0);
+    case ElementKind::gelu: return append_eltwise(ops, A::eltwise_gelu_erf, 0, 0);
+    case ElementKind::gelu_tanh: return append_eltwise(ops, A::eltwise_gelu_tanh, 0, 0);
     case ElementKind::hard_sigmoid:
       append_eltwise(ops, A::eltwise_linear, op.alpha, op.beta);
       return append_eltwise(ops, A::eltwise_clip, 0, 1);
@@ -77,6 +79,8 @@ std::vector<dnnl::algorithm> algorithms(const ElementOp& op) {
     case ElementKind::tanh: return {A::eltwise_tanh};
     case ElementKind::scale_shift: return {A::eltwise_linear};
     case ElementKind::hard_swish: return {A::eltwise_hardswish};
+    case ElementKind::gelu: return {A::eltwise_gelu_erf};
+    case ElementKind::gelu_tanh: return {A::eltwise_gelu_tanh};
     case ElementKind::hard_sigmoid: return {A::eltwise_linear, A::eltwise_clip};
     default: return {};
   }

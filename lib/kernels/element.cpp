@@ -13,10 +13,14 @@ namespace {
 constexpr int64_t kChunk = 1024;  // floats of a register: a chain stays in the first-level cache
 constexpr int kMaxRegisters = 16;
 
-constexpr std::array<std::string_view, 29> kNames = {
-    "copy", "relu", "leaky_relu", "clip", "sigmoid", "tanh", "hard_sigmoid", "hard_swish", "neg", "sqrt",
-    "exp", "log", "abs", "reciprocal", "square", "scale_shift", "add", "sub", "mul", "div", "max", "min",
-    "relu_grad", "leaky_relu_grad", "clip_grad", "sigmoid_grad", "tanh_grad", "hard_sigmoid_grad", "hard_swish_grad"};
+constexpr std::array<std::string_view, 63> kNames = {
+    "copy", "relu", "leaky_relu", "clip", "sigmoid", "tanh", "hard_sigmoid", "hard_swish", "neg", "sqrt", "exp",
+    "log", "abs", "reciprocal", "square", "scale_shift", "elu", "selu", "softplus", "softsign", "mish", "gelu",
+    "gelu_tanh", "thresholded_relu", "erf", "floor", "ceil", "round", "sign", "cube", "sin", "cos", "tan",
+    "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "power", "add", "sub", "mul", "div",
+    "max", "min", "pow", "fmod", "prelu", "equal", "relu_grad", "leaky_relu_grad", "clip_grad", "sigmoid_grad",
+    "tanh_grad", "hard_sigmoid_grad", "hard_swish_grad", "elu_grad", "gelu_grad", "gelu_tanh_grad",
+    "thresholded_relu_grad"};
 
 /// Where the elements of one operand come from while the result is walked in memory order.
 struct Source {

@@ -21,7 +21,20 @@ enum class ElementKind : uint8_t {
   hard_swish,    ///< x min(max(x / 6 + 1/2, 0), 1)
   neg, sqrt, exp, log, abs, reciprocal, square,
   scale_shift,   ///< alpha x + beta
+  elu,           ///< x > 0 ? x : alpha (exp(beta x) - 1)
+  selu,          ///< beta (x > 0 ? x : alpha (exp(x) - 1))
+  softplus,      ///< log(1 + exp(x))
+  softsign,      ///< x / (1 + |x|)
+  mish,          ///< x tanh(softplus(x))
+  gelu, gelu_tanh,   ///< x Phi(x), Phi by the error function or by its approximation with tanh
+  thresholded_relu,  ///< x > alpha ? x : 0
+  erf, floor, ceil, round, sign, cube,  ///< round: halves to even
+  sin, cos, tan, asin, acos, atan, sinh, cosh, asinh, acosh, atanh,
+  power,         ///< x^alpha
   add, sub, mul, div, max, min,  ///< of x, y
+  pow, fmod,     ///< x^y; the rest of x / y, with the sign of x
+  prelu,         ///< x < 0 ? x y : x
+  equal,         ///< x = y ? 1 : 0
   relu_grad,         ///< (y, dy): y > 0 ? dy : 0
   leaky_relu_grad,   ///< (x, dy): x > 0 ? dy : alpha dy
   clip_grad,         ///< (y, dy): alpha < y < beta ? dy : 0
@@ -29,6 +42,9 @@ enum class ElementKind : uint8_t {
   tanh_grad,         ///< (y, dy): dy (1 - y^2)
   hard_sigmoid_grad, ///< (y, dy): 0 < y < 1 ? alpha dy : 0
   hard_swish_grad,   ///< (x, dy): derivative of hard_swish at x times dy
+  elu_grad,          ///< (x, dy): x > 0 ? dy : alpha beta exp(beta x) dy
+  gelu_grad, gelu_tanh_grad,  ///< (x, dy): derivative at x times dy
+  thresholded_relu_grad,      ///< (x, dy): x > alpha ? dy : 0
 };
 
 struct ElementOp {

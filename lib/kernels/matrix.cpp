@@ -94,8 +94,9 @@ Primitive inner_product_backward_weights(const P& p, const ForwardHint& forward,
 
 namespace {
 
-/// A plain operand whose last two axes are stored swapped where `transposed`.
-Desc operand(const Dims& dims, bool transposed) {
+/// A plain operand whose last two axes are stored swapped where `transposed`, or one with strides of its own.
+Desc operand(const Dims& dims, bool transposed, const Dims& own) {
+  if (!own.empty()) return Desc(dims, to_dnnl(kFloat), own);
   if (!transposed) return plain_desc(kFloat, dims);
   Dims swapped = dims;
   std::swap(swapped[dims.size() - 1], swapped[dims.size() - 2]);
@@ -109,7 +110,8 @@ Desc operand(const Dims& dims, bool transposed) {
 Primitive matmul(const MatMulProblem& p) {
   return guarded("a matrix product", [&] {
     const auto attr = fused_attr(false, p.activations, p.alpha);
-    const Desc a = operand(p.a, p.transpose_a), b = operand(p.b, p.transpose_b), c = plain_desc(kFloat, p.c);
+    const Desc a = operand(p.a, p.transpose_a, p.a_strides), b = operand(p.b, p.transpose_b, p.b_strides);
+    const Desc c = operand(p.c, false, p.c_strides);
     const Desc bias = p.bias ? plain_desc(kFloat, p.bias_dims) : Desc();
     auto pd = p.bias ? forward_pd<dnnl::matmul>(attr, a, b, bias, c) : forward_pd<dnnl::matmul>(attr, a, b, c);
     std::vector<std::pair<int, Desc>> args = {{DNNL_ARG_SRC, a}, {DNNL_ARG_WEIGHTS, b}};

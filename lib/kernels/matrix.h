@@ -28,17 +28,19 @@ Primitive inner_product_backward_data(const InnerProductProblem& problem, const 
 Primitive inner_product_backward_weights(const InnerProductProblem& problem, const ForwardHint& forward,
                                          const Layout& src, const Layout& diff_dst);
 
-/// Batched matrix product of plain operands, c = alpha * a b [+ bias], broadcasting batch axes of size 1.
+/// Batched matrix product, c = alpha * a b [+ bias], broadcasting batch axes of size 1. Operands are plain unless strides
+/// are given, in floats by axis.
 struct MatMulProblem {
   Dims a, b, c;                       ///< the same rank, 2 or more; sizes after transposition
   bool transpose_a = false, transpose_b = false;  ///< the operand's last two axes are stored swapped
+  Dims a_strides, b_strides, c_strides;
   float alpha = 1;
   bool bias = false;                  ///< of c's rank, sizes 1 or c's
   Dims bias_dims;
   std::vector<ElementOp> activations;
 };
 
-/// Arguments: a, b, [bias], c, all plain.
+/// Arguments: a, b, [bias], c.
 Primitive matmul(const MatMulProblem& problem);
 
 }  // namespace espalier

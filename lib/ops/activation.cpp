@@ -9,6 +9,8 @@
 namespace espalier::ops {
 namespace {
 
+constexpr float kSeluAlpha = 1.67326319217681884765625f, kSeluGamma = 1.05070102214813232421875f;
+
 /// Attribute as a double, where the element type is double, or a float.
 double attribute(const EvaluateContext& c, const char* name, float otherwise) {
   return static_cast<double>(c.node().get<float>(name, otherwise));
@@ -57,8 +59,8 @@ void elu_evaluate(EvaluateContext& c) {
 }
 
 void selu_evaluate(EvaluateContext& c) {
-  const double alpha = attribute(c, "alpha", 1.67326319217681884765625f);
-  const double gamma = attribute(c, "gamma", 1.05070102214813232421875f);
+  const double alpha = attribute(c, "alpha", kSeluAlpha);
+  const double gamma = attribute(c, "gamma", kSeluGamma);
   map_float(c, [=](auto v) {
     using V = decltype(v);
     return static_cast<V>(gamma) * (v > 0 ? v : static_cast<V>(alpha) * std::expm1(v));
@@ -115,33 +117,26 @@ void softsign_gradient(GradientContext& c) {
   c.set_grad(0, c.add("Div", {c.grad_output(), c.add("Mul", {size, size})}));
 }
 
-/// dy where x > bound, else dy * slope.
-ValueId above(GradientContext& c, double bound, ValueId slope) {
-  const ValueId passes = c.add("Greater", {c.input(0), c.scalar(bound, c.input(0))});
-  return c.add("Where", {passes, c.grad_output(), c.add("Mul", {c.grad_output(), slope})});
+/// Through EluGrad(x, dy): x > 0 ? dy : alpha beta exp(beta x) dy.
+ValueId exponential_gradient(GradientContext& c, float alpha, float beta) {
+  return c.add("EluGrad", {c.input(0), c.grad_output()}, {{"alpha", alpha, {}}, {"beta", beta, {}}});
 }
 
-/// Below 0 the slope of alpha * (e^x - 1) is y + alpha.
-void elu_gradient(GradientContext& c) {
-  const ValueId alpha = c.scalar(static_cast<double>(c.node().get<float>("alpha", 1.0f)), c.output());
-  c.set_grad(0, above(c, 0, c.add("Add", {c.output(), alpha})));
-}
+void elu_gradient(GradientContext& c) { c.set_grad(0, exponential_gradient(c, c.node().get<float>("alpha", 1.0f), 1)); }
 
 void celu_gradient(GradientContext& c) {
-  const ValueId alpha = c.scalar(static_cast<double>(c.node().get<float>("alpha", 1.0f)), c.output());
-  c.set_grad(0, above(c, 0, c.add("Add", {c.add("Div", {c.output(), alpha}), c.scalar(1, c.output())})));
+  const float alpha = c.node().get<float>("alpha", 1.0f);
+  c.set_grad(0, exponential_gradient(c, alpha, 1 / alpha));
 }
 
 void selu_gradient(GradientContext& c) {
-  const double alpha = static_cast<double>(c.node().get<float>("alpha", 1.67326319217681884765625f));
-  const double gamma = static_cast<double>(c.node().get<float>("gamma", 1.05070102214813232421875f));
-  const ValueId below = c.add("Add", {c.output(), c.scalar(alpha * gamma, c.output())});
-  const ValueId passes = c.add("Greater", {c.input(0), c.scalar(0, c.input(0))});
-  c.set_grad(0, c.add("Mul", {c.grad_output(), c.add("Where", {passes, c.scalar(gamma, c.output()), below})}));
+  const ValueId slope = exponential_gradient(c, c.node().get<float>("alpha", kSeluAlpha), 1);
+  const auto gamma = static_cast<double>(c.node().get<float>("gamma", kSeluGamma));
+  c.set_grad(0, c.add("Mul", {slope, c.scalar(gamma, c.output())}));
 }
 
 void thresholded_relu_gradient(GradientContext& c) {
-  c.set_grad(0, above(c, static_cast<double>(c.node().get<float>("alpha", 1.0f)), c.scalar(0, c.input(0))));
+  c.set_grad(0, c.add("ThresholdedReluGrad", {c.input(0), c.grad_output()}, alpha_of(c, 1.0f)));
 }
 
 /// With t = tanh(softplus(x)): t + x * (1 - t^2) * sigmoid(x).
@@ -155,6 +150,23 @@ void mish_gradient(GradientContext& c) {
 
 std::optional<ElementOp> leaky_relu_element(const InferContext& c) {
   return ElementOp{ElementKind::leaky_relu, c.node().get<float>("alpha", 0.01f), 0};
+}
+
+std::optional<ElementOp> elu_element(const InferContext& c) {
+  return ElementOp{ElementKind::elu, c.node().get<float>("alpha", 1.0f), 1};
+}
+
+std::optional<ElementOp> celu_element(const InferContext& c) {
+  const float alpha = c.node().get<float>("alpha", 1.0f);
+  return ElementOp{ElementKind::elu, alpha, 1 / alpha};
+}
+
+std::optional<ElementOp> selu_element(const InferContext& c) {
+  return ElementOp{ElementKind::selu, c.node().get<float>("alpha", kSeluAlpha), c.node().get<float>("gamma", kSeluGamma)};
+}
+
+std::optional<ElementOp> thresholded_relu_element(const InferContext& c) {
+  return ElementOp{ElementKind::thresholded_relu, c.node().get<float>("alpha", 1.0f), 0};
 }
 
 std::optional<ElementOp> hard_sigmoid_element(const InferContext& c) {
@@ -233,6 +245,7 @@ const Op elu = {
     .name = "Elu",
     .infer = infer_unary_float,
     .evaluate = elu_evaluate,
+    .element = elu_element,
     .gradient = elu_gradient,
     .units = units::same,
     .cut = cuts::same,
@@ -245,6 +258,7 @@ const Op selu = {
     .name = "Selu",
     .infer = infer_unary_float,
     .evaluate = selu_evaluate,
+    .element = selu_element,
     .gradient = selu_gradient,
     .units = units::same,
     .cut = cuts::same,
@@ -257,6 +271,7 @@ const Op celu = {
     .name = "Celu",
     .infer = infer_unary_float,
     .evaluate = celu_evaluate,
+    .element = celu_element,
     .gradient = celu_gradient,
     .units = units::same,
     .cut = cuts::same,
@@ -269,6 +284,7 @@ const Op softplus = {
     .name = "Softplus",
     .infer = infer_unary_float,
     .evaluate = softplus_evaluate,
+    .element = element_is<ElementKind::softplus>,
     .gradient = softplus_gradient,
     .units = units::same,
     .cut = cuts::same,
@@ -281,6 +297,7 @@ const Op softsign = {
     .name = "Softsign",
     .infer = infer_unary_float,
     .evaluate = softsign_evaluate,
+    .element = element_is<ElementKind::softsign>,
     .gradient = softsign_gradient,
     .units = units::same,
     .cut = cuts::same,
@@ -293,6 +310,7 @@ const Op thresholded_relu = {
     .name = "ThresholdedRelu",
     .infer = infer_unary_float,
     .evaluate = thresholded_relu_evaluate,
+    .element = thresholded_relu_element,
     .gradient = thresholded_relu_gradient,
     .units = units::same,
     .cut = cuts::same,
@@ -305,6 +323,7 @@ const Op mish = {
     .name = "Mish",
     .infer = infer_unary_float,
     .evaluate = mish_evaluate,
+    .element = element_is<ElementKind::mish>,
     .gradient = mish_gradient,
     .units = units::same,
     .cut = cuts::same,

@@ -1,94 +1,17 @@
 #include <algorithm>
 #include <map>
 
+#include "lib/kernels/matrix.h"
 #include "lib/ops/cost.h"
+#include "lib/ops/einsum_equation.h"
 #include "lib/ops/elementwise.h"
+#include "lib/ops/gradient.h"
+#include "lib/ops/lower.h"
+#include "lib/ops/unit_rules_fused.h"
 #include "lib/ops/matmul_loop.h"
 
 namespace espalier::ops {
 namespace {
-
-/// A label of an axis: a letter, or -1, -2 ... for the axes of an ellipsis, the last one first.
-using Label = int;
-
-struct Equation {
-  std::vector<std::vector<Label>> inputs;
-  std::vector<Label> output;
-};
-
-constexpr Label kEllipsis = 0;
-
-std::vector<Label> read_term(const Node& node, std::string_view term) {
-  std::vector<Label> labels;
-  for (size_t i = 0; i < term.size(); ++i) {
-    const char letter = term[i];
-    if (letter == ' ') continue;
-    if ((letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z')) {
-      labels.push_back(letter);
-    } else if (term.substr(i, 3) == "..." && std::find(labels.begin(), labels.end(), kEllipsis) == labels.end()) {
-      labels.push_back(kEllipsis);
-      i += 2;
-    } else {
-      throw Error(ErrorKind::bad_data, node.where() + ": equation has '" + std::string(term.substr(i, 1)) + "', expected letters and one '...' a term");
-    }
-  }
-  return labels;
-}
-
-/// The ellipsis becomes as many labels as the rank leaves over.
-void expand_ellipsis(std::vector<Label>& labels, int64_t axes) {
-  const auto found = std::find(labels.begin(), labels.end(), kEllipsis);
-  if (found == labels.end()) return;
-  std::vector<Label> hidden;
-  for (int64_t i = axes; i > 0; --i) hidden.push_back(static_cast<Label>(-i));
-  labels.insert(labels.erase(found), hidden.begin(), hidden.end());
-}
-
-/// Without '->' the result has the ellipsis and then, sorted, the letters that occur once.
-std::vector<Label> implicit_output(const std::vector<std::vector<Label>>& inputs) {
-  std::map<Label, int> uses;
-  for (const auto& labels : inputs) {
-    for (const Label label : labels) ++uses[label];
-  }
-  std::vector<Label> output;
-  if (uses.count(kEllipsis)) output.push_back(kEllipsis);
-  for (const auto& [label, count] : uses) {
-    if (label != kEllipsis && count == 1) output.push_back(label);
-  }
-  return output;
-}
-
-Equation read_equation(const Node& node, const std::vector<int64_t>& ranks) {
-  const auto text = node.require<std::string>("equation");
-  const auto wrong = [&](const std::string& what) { throw Error(ErrorKind::bad_data, node.where() + ": equation '" + text + "' " + what); };
-  const size_t arrow = text.find("->");
-  Equation equation;
-  std::string_view left = std::string_view(text).substr(0, arrow);
-  for (;;) {
-    const size_t comma = left.find(',');
-    equation.inputs.push_back(read_term(node, left.substr(0, comma)));
-    if (comma == std::string_view::npos) break;
-    left.remove_prefix(comma + 1);
-  }
-  if (equation.inputs.size() != ranks.size()) wrong("has " + std::to_string(equation.inputs.size()) + " terms, expected " + std::to_string(ranks.size()));
-  equation.output = arrow == std::string::npos ? implicit_output(equation.inputs) : read_term(node, std::string_view(text).substr(arrow + 2));
-  int64_t most = 0;
-  for (size_t i = 0; i < ranks.size(); ++i) {
-    auto& labels = equation.inputs[i];
-    const bool hides = std::find(labels.begin(), labels.end(), kEllipsis) != labels.end();
-    const int64_t hidden = ranks[i] - static_cast<int64_t>(labels.size()) + hides;
-    if (hidden < 0 || (!hides && hidden != 0)) wrong("does not fit input " + std::to_string(i) + " of rank " + std::to_string(ranks[i]));
-    most = std::max(most, hidden);
-    expand_ellipsis(labels, hidden);
-  }
-  expand_ellipsis(equation.output, most);
-  for (size_t i = 0; i < equation.output.size(); ++i) {
-    const Label label = equation.output[i];
-    const bool known = std::any_of(equation.inputs.begin(), equation.inputs.end(), [&](const auto& labels) { return std::count(labels.begin(), labels.end(), label) > 0; });
-    if (!known || std::count(equation.output.begin(), equation.output.end(), label) > 1) wrong("has an output label that no term has, or has it twice");
-  }
-  return equation;
-}
 
 /// Size of each label; size-1 axes repeat.
 std::map<Label, Dim> label_sizes(const InferContext& c, const Equation& equation) {
@@ -185,6 +108,178 @@ void evaluate(EvaluateContext& c) {
   });
 }
 
+/// Labels of input i that the result or another input has: the others are summed away within it.
+std::vector<Label> shared_labels(const Equation& equation, size_t i) {
+  std::vector<Label> result;
+  for (const Label label : equation.inputs[i]) {
+    bool elsewhere = equation.in_output(label);
+    for (size_t k = 0; k < equation.inputs.size(); ++k) elsewhere |= k != i && equation.in_input(k, label);
+    if (elsewhere) result.push_back(label);
+  }
+  return result;
+}
+
+/// Whether no two axes of a label have sizes that differ, so that none is broadcast.
+bool sizes_agree(const GradientContext& c, const Equation& equation) {
+  std::map<Label, Dim> sizes;
+  for (size_t i = 0; i < equation.inputs.size(); ++i) {
+    const auto& dims = *c.type(c.input(i)).dims;
+    for (size_t axis = 0; axis < dims.size(); ++axis) {
+      const auto [entry, added] = sizes.emplace(equation.inputs[i][axis], dims[axis]);
+      if (!added && entry->second.known() && dims[axis].known() && !(entry->second == dims[axis])) return false;
+    }
+  }
+  return true;
+}
+
+/// The gradient of an operand is the Einsum of the result's gradient and the other operands onto its labels; what it summed
+/// by itself is repeated.
+void gradient(GradientContext& c) {
+  std::vector<int64_t> ranks;
+  for (size_t i = 0; i < c.node().inputs.size(); ++i) {
+    if (!c.type(c.input(i)).has_rank()) c.fail("cannot be differentiated: the rank of an input is not known");
+    ranks.push_back(c.type(c.input(i)).rank());
+  }
+  const Equation equation = read_equation(c.node(), ranks);
+  if (!equation.has_no_diagonal()) c.fail("cannot be differentiated: a term has a label twice");
+  if (!sizes_agree(c, equation)) c.fail("cannot be differentiated: an operand is broadcast along a label");
+  for (size_t i = 0; i < ranks.size(); ++i) {
+    if (!c.wants(i)) continue;
+    std::vector<std::vector<Label>> terms = {equation.output};
+    std::vector<ValueId> operands = {c.grad_output()};
+    for (size_t k = 0; k < ranks.size(); ++k) {
+      if (k == i) continue;
+      terms.push_back(equation.inputs[k]);
+      operands.push_back(c.input(k));
+    }
+    const std::vector<Label> labels = shared_labels(equation, i);
+    ValueId grad = c.add("Einsum", std::move(operands), {{"equation", to_text(terms, labels), {}}});
+    if (labels.size() < equation.inputs[i].size()) {
+      std::vector<int64_t> gone;
+      for (size_t axis = 0; axis < equation.inputs[i].size(); ++axis) {
+        if (axis_of(labels, equation.inputs[i][axis]) < 0) gone.push_back(static_cast<int64_t>(axis));
+      }
+      grad = c.add("Unsqueeze", {grad, integers(c, gone)});
+      grad = c.add("ExpandLike", {grad, c.input(i)});
+    }
+    c.set_grad(i, grad);
+  }
+}
+
+/// A product of two operands as a stack of matrix products: what the labels do.
+struct Roles {
+  std::vector<Label> batch, rows, columns, inner;
+};
+
+std::optional<Roles> roles_of(const Equation& equation) {
+  if (equation.inputs.size() != 2 || !equation.has_no_diagonal()) return std::nullopt;
+  Roles roles;
+  for (const size_t i : {0, 1}) {
+    for (const Label label : equation.inputs[i]) {
+      const bool both = equation.in_input(1 - i, label), out = equation.in_output(label);
+      if (!both && !out) return std::nullopt;
+      if (!both) (i == 0 ? roles.rows : roles.columns).push_back(label);
+      else if (i == 0) (out ? roles.batch : roles.inner).push_back(label);
+    }
+  }
+  return roles;
+}
+
+/// Sizes and strides of a tensor by label; 1 and 0 for labels it lacks.
+struct Labelled {
+  const std::vector<Label>& labels;
+  Dims dims, strides;
+  Labelled(const std::vector<Label>& l, const Dims& d) : labels(l), dims(d), strides(row_major_strides(d)) {}
+  int64_t size(Label label) const { return axis_of(labels, label) < 0 ? 1 : dims[static_cast<size_t>(axis_of(labels, label))]; }
+  int64_t stride(Label label) const { return axis_of(labels, label) < 0 ? 0 : strides[static_cast<size_t>(axis_of(labels, label))]; }
+};
+
+/// Two contracted labels are one axis where both operands hold them side by side.
+bool merge_inner(Roles& roles, const Labelled& a, const Labelled& b, int64_t& size, int64_t& stride_a, int64_t& stride_b) {
+  size = 1;
+  stride_a = stride_b = 1;
+  for (size_t i = roles.inner.size(); i-- > 0;) {
+    const Label label = roles.inner[i];
+    if (i + 1 == roles.inner.size()) {
+      stride_a = a.stride(label);
+      stride_b = b.stride(label);
+    } else if (a.stride(label) != stride_a * size || b.stride(label) != stride_b * size) {
+      return false;
+    }
+    size *= a.size(label);
+  }
+  return true;
+}
+
+/// The label with the densest axis of `of`, taken out of the list; 0 where it is empty.
+Label take_densest(std::vector<Label>& list, const Labelled& of) {
+  if (list.empty()) return 0;
+  const auto best = std::min_element(list.begin(), list.end(), [&](Label x, Label y) { return of.stride(x) < of.stride(y); });
+  const Label label = *best;
+  list.erase(best);
+  return label;
+}
+
+/// Products of two float operands without broadcasting. The operand whose labels end the result stands on the right.
+bool lower(LowerContext& c) {
+  if (c.node().inputs.size() != 2 || c.type(0) != DataType::float32) return false;
+  Dims x = c.dims(0), y = c.dims(1);
+  const Dims z = c.output_dims(0);
+  Equation equation = read_equation(c.node(), {static_cast<int64_t>(x.size()), static_cast<int64_t>(y.size())});
+  if (element_count(x) == 0 || element_count(y) == 0 || element_count(z) == 0) return false;
+  const bool swap = !equation.output.empty() && equation.in_input(0, equation.output.back()) && !equation.in_input(1, equation.output.back());
+  const size_t left = swap ? 1 : 0;
+  if (swap) {
+    std::swap(equation.inputs[0], equation.inputs[1]);
+    std::swap(x, y);
+  }
+  auto roles = roles_of(equation);
+  if (!roles) return false;
+  const Labelled a(equation.inputs[0], x), b(equation.inputs[1], y), r(equation.output, z);
+  for (const Label label : equation.inputs[0]) {
+    if (equation.in_input(1, label) && a.size(label) != b.size(label)) return false;
+  }
+  MatMulProblem p;
+  int64_t inner, inner_a, inner_b;
+  if (!merge_inner(*roles, a, b, inner, inner_a, inner_b)) return false;
+  const Label row = take_densest(roles->rows, r), column = take_densest(roles->columns, r);
+  std::vector<Label> stack = roles->batch;
+  stack.insert(stack.end(), roles->rows.begin(), roles->rows.end());
+  stack.insert(stack.end(), roles->columns.begin(), roles->columns.end());
+  if (stack.size() > 6) return false;
+  for (const Label label : stack) {
+    p.a.push_back(a.size(label));
+    p.b.push_back(b.size(label));
+    p.c.push_back(r.size(label));
+    p.a_strides.push_back(p.a.back() == 1 ? element_count(x) : a.stride(label));
+    p.b_strides.push_back(p.b.back() == 1 ? element_count(y) : b.stride(label));
+    p.c_strides.push_back(r.stride(label));
+  }
+  const auto add = [](Dims& dims, Dims& strides, int64_t size, int64_t stride) {
+    dims.push_back(size);
+    strides.push_back(std::max<int64_t>(1, stride));
+  };
+  add(p.a, p.a_strides, a.size(row), a.stride(row));
+  add(p.a, p.a_strides, inner, inner_a);
+  add(p.b, p.b_strides, inner, inner_b);
+  add(p.b, p.b_strides, b.size(column), b.stride(column));
+  add(p.c, p.c_strides, r.size(row), r.stride(row));
+  add(p.c, p.c_strides, r.size(column), r.stride(column));
+  Primitive step = matmul(p);
+  if (step.implementation.rfind("ref", 0) == 0) return false;
+  const auto plain = [](const Dims& dims) { return Layout::plain(DataType::float32, dims); };
+  const std::vector<Operand> args = {c.read(left, plain(x)), c.read(1 - left, plain(y)), c.write(0, plain(z))};
+  c.step(std::move(step), args);
+  return true;
+}
+
+/// Whichever operands are constant.
+std::vector<int> parameters(const Node& node) {
+  std::vector<int> all;
+  for (size_t i = 0; i < node.inputs.size(); ++i) all.push_back(static_cast<int>(i));
+  return all;
+}
+
 /// One multiply-accumulate per operand after the first and position of all labels.
 Cost cost(const InferContext& c) {
   const auto equation = equation_of(c);
@@ -204,7 +299,12 @@ const Op einsum = {
     .since = 12,
     .infer = infer,
     .evaluate = evaluate,
+    .lower = lower,
+    .gradient = gradient,
+    .units = units::einsum,
+    .cut = cuts::einsum,
     .cost = cost,
+    .parameters = parameters,
 };
 
 }  // namespace espalier::ops

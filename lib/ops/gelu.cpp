@@ -24,25 +24,12 @@ void evaluate(EvaluateContext& c) {
   });
 }
 
-/// Phi(x) + x * Phi'(x).
 void gradient(GradientContext& c) {
-  const ValueId x = c.input(0);
-  const auto number = [&](double v) { return c.scalar(v, x); };
-  const auto times = [&](ValueId a, ValueId b) { return c.add("Mul", {a, b}); };
-  const ValueId square = times(x, x);
-  ValueId phi, slope;  // of 2 Phi - 1, and Phi'
-  if (c.node().get<std::string>("approximate", "none") == "tanh") {
-    const double scale = std::sqrt(2 / std::numbers::pi);
-    const ValueId u = times(times(x, number(scale)), c.add("Add", {number(1), times(square, number(0.044715))}));
-    phi = c.add("Tanh", {u});
-    const ValueId du = c.add("Add", {number(scale), times(square, number(3 * 0.044715 * scale))});
-    slope = times(times(du, number(0.5)), c.add("Sub", {number(1), times(phi, phi)}));
-  } else {
-    phi = c.add("Erf", {times(x, number(1 / std::numbers::sqrt2))});
-    slope = times(c.add("Exp", {times(square, number(-0.5))}), number(0.5 * std::numbers::inv_sqrtpi * std::numbers::sqrt2));
-  }
-  const ValueId half = c.add("Add", {times(phi, number(0.5)), number(0.5)});
-  c.set_grad(0, times(c.grad_output(), c.add("Add", {half, times(x, slope)})));
+  c.set_grad(0, c.add("GeluGrad", {c.input(0), c.grad_output()}, {{"approximate", c.node().get<std::string>("approximate", "none"), {}}}));
+}
+
+std::optional<ElementOp> element(const InferContext& c) {
+  return ElementOp{c.node().get<std::string>("approximate", "none") == "tanh" ? ElementKind::gelu_tanh : ElementKind::gelu};
 }
 
 }  // namespace
@@ -53,6 +40,7 @@ const Op gelu = {
     .since = 20,
     .infer = infer,
     .evaluate = evaluate,
+    .element = element,
     .gradient = gradient,
     .units = units::same,
     .cut = cuts::same,

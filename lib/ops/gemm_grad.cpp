@@ -64,7 +64,7 @@ void evaluate_weight(EvaluateContext& c) {
 InnerProductProblem problem(const LowerContext& c, size_t x, size_t w) {
   InnerProductProblem p;
   p.src = c.layout(x).dims();
-  if (p.src[0] != c.dims(x)[0]) p.src = c.dims(x);
+  if (c.layout(x).is_plain() || p.src[0] != c.dims(x)[0]) p.src = c.dims(x);
   p.weights = c.dims(w);
   p.weights_transposed = transposed(c.node());
   p.training = true;

@@ -64,8 +64,7 @@ void lp_gradient(GradientContext& c) {
 
 /// Equal maxima share the gradient.
 void max_gradient(GradientContext& c) {
-  const auto type = static_cast<int64_t>(c.type(c.output()).elem_type);
-  const ValueId hit = c.add("Cast", {c.add("Equal", {c.input(0), c.output()})}, {{"to", type, {}}});
+  const ValueId hit = c.add("Matches", {c.input(0), c.output()});
   c.set_grad(0, c.add("Mul", {hit, c.add("Div", {c.grad_output(), c.add("SumTo", {hit, c.output()})})}));
 }
 

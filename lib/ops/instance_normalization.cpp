@@ -4,7 +4,8 @@
 
 #include "lib/ops/cost.h"
 #include "lib/ops/elementwise.h"
-#include "lib/ops/normalized_rows.h"
+#include "lib/ops/gradient.h"
+#include "lib/ops/norm_problem.h"
 #include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
@@ -77,23 +78,40 @@ Cost cost(const InferContext& c) { return {.flops = checked_mul(7, known_element
 
 std::vector<int> parameters(const Node&) { return {1, 2}; }
 
-void instance_gradient(GradientContext& c) {
-  const Type& type = c.type(c.input(0));
-  if (!type.has_rank()) c.fail("cannot be differentiated: the rank of its input is not known");
-  std::vector<int64_t> plane, behind;  // the spatial axes, as x and as a scale without a batch counts them
-  for (int64_t axis = 2; axis < type.rank(); ++axis) plane.push_back(axis);
-  for (int64_t axis = 1; axis + 1 < type.rank(); ++axis) behind.push_back(axis);
-  const NormalizedRows rows(c, plane, static_cast<double>(c.node().get<float>("epsilon", 1e-5f)), true);
-  const ValueId dy = c.grad_output();
-  const auto channel_sum = [&](ValueId v) {
-    return c.add("ReduceSum", {v, integers(c, channel_sum_axes(type.rank()))}, {{"keepdims", int64_t{0}, {}}});
-  };
-  if (c.wants(0)) {
-    const ValueId scale = c.add("Unsqueeze", {c.input(1), integers(c, behind)});
-    c.set_grad(0, rows.gradient(c, c.add("Mul", {dy, scale})));
+bool lower(LowerContext& c) {
+  const Dims dims = c.dims(0);
+  if (by_group(c.node()) || dims.size() < 3) return false;
+  const int64_t groups = c.node().op_type == "GroupNormalization" ? c.node().require<int64_t>("num_groups") : dims[1];
+  return lower_norm(c, group_problem(dims, groups, c.node().get<float>("epsilon", 1e-5f)));
+}
+
+/// Version 18 scales groups: as if each channel had its group's values, whose gradients are then summed by group.
+void gradient(GradientContext& c) {
+  std::vector<Attribute> attributes = {{"epsilon", c.node().get<float>("epsilon", 1e-5f), {}}};
+  const bool groups = by_group(c.node());
+  int64_t count = 0;
+  if (c.node().op_type == "GroupNormalization") {
+    count = c.node().require<int64_t>("num_groups");
+    attributes.push_back({"num_groups", count, {}});
   }
-  if (c.wants(1)) c.set_grad(1, channel_sum(c.add("Mul", {dy, rows.value})));
-  if (c.wants(2)) c.set_grad(2, channel_sum(dy));
+  ValueId scale = c.input(1);
+  if (groups) {
+    const Type& type = c.type(c.input(0));
+    if (!type.has_rank() || !(*type.dims)[1].known()) c.fail("cannot be differentiated: the number of its channels is not known");
+    const int64_t together = (*type.dims)[1].value() / count;
+    const ValueId column = c.add("Reshape", {scale, integers(c, {count, 1})});
+    scale = c.add("Reshape", {c.add("Expand", {column, integers(c, {count, together})}), integers(c, {-1})});
+  }
+  const size_t outputs = c.wants(2) ? 3 : c.wants(1) ? 2 : 1;
+  auto grads = c.add_many("GroupNormalizationGrad", {c.input(0), scale, c.grad_output()}, outputs, std::move(attributes));
+  for (size_t i = 0; i < outputs; ++i) {
+    if (!c.wants(i)) continue;
+    if (i > 0 && groups) {
+      const ValueId rows = c.add("Reshape", {grads[i], integers(c, {count, -1})});
+      grads[i] = c.add("ReduceSum", {rows, integers(c, {1})}, {{"keepdims", int64_t{0}, {}}});
+    }
+    c.set_grad(i, grads[i]);
+  }
 }
 
 }  // namespace
@@ -103,7 +121,8 @@ const Op instance_normalization = {
     .name = "InstanceNormalization",
     .infer = infer,
     .evaluate = evaluate,
-    .gradient = instance_gradient,
+    .lower = lower,
+    .gradient = gradient,
     .units = units::norm,
     .cut = cuts::norm,
     .cost = cost,
@@ -116,6 +135,10 @@ const Op group_normalization = {
     .since = 18,
     .infer = infer,
     .evaluate = evaluate,
+    .lower = lower,
+    .gradient = gradient,
+    .units = units::group_norm,
+    .cut = cuts::group_norm,
     .cost = cost,
     .parameters = parameters,
 };

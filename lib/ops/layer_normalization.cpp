@@ -4,6 +4,7 @@
 
 #include "lib/ops/cost.h"
 #include "lib/ops/elementwise.h"
+#include "lib/ops/norm_problem.h"
 #include "lib/ops/normalized_rows.h"
 #include "lib/ops/unit_rules.h"
 
@@ -83,9 +84,42 @@ Cost cost(const InferContext& c) { return {.flops = checked_mul(7, known_element
 
 std::vector<int> parameters(const Node&) { return {1, 2}; }
 
+float epsilon_of(const Node& node) { return node.get<float>("epsilon", 1e-5f); }
+
+bool lower(LowerContext& c) {
+  const bool mean = subtracts_mean(c.node());
+  return lower_norm(c, layer_problem(c.dims(0), c.node().get<int64_t>("axis", -1), epsilon_of(c.node()), mean));
+}
+
+/// Scale (and bias) have one element for each position of the axes from `axis` on.
+bool is_by_element(const GradientContext& c, int64_t axis) {
+  const Type& type = c.type(c.input(0));
+  for (const size_t i : {1, 2}) {
+    if (c.input(i) == kNone) continue;
+    const auto own = c.type(c.input(i)).known_dims();
+    if (!own || !type.has_rank()) return false;
+    const int64_t first = normalize_axis(axis, type.rank());
+    const SymbolicDims behind(type.dims->begin() + first, type.dims->end());
+    const auto known = to_known(behind);
+    if (!known || *known != *own) return false;
+  }
+  return true;
+}
+
 void gradient(GradientContext& c) {
   if (c.grad_output(1) != kNone || c.grad_output(2) != kNone) c.fail("cannot be differentiated through its statistics");
   const Type& type = c.type(c.input(0));
+  if (is_by_element(c, c.node().get<int64_t>("axis", -1))) {
+    const size_t outputs = c.wants(2) ? 3 : c.wants(1) ? 2 : 1;
+    const auto grads = c.add_many("LayerNormalizationGrad", {c.input(0), c.input(1), c.grad_output()}, outputs,
+                                  {{"axis", c.node().get<int64_t>("axis", -1), {}},
+                                   {"epsilon", epsilon_of(c.node()), {}},
+                                   {"subtract_mean", int64_t{subtracts_mean(c.node())}, {}}});
+    for (size_t i = 0; i < outputs; ++i) {
+      if (c.wants(i)) c.set_grad(i, grads[i]);
+    }
+    return;
+  }
   int64_t axis = c.node().get<int64_t>("axis", -1), end = 0;
   if (axis >= 0 && !type.has_rank()) c.fail("cannot be differentiated: the rank of its input is not known");
   if (axis >= 0) end = type.rank();
@@ -107,6 +141,7 @@ const Op layer_normalization = {
     .since = 17,
     .infer = infer,
     .evaluate = evaluate,
+    .lower = lower,
     .gradient = gradient,
     .units = units::layer_norm,
     .cut = cuts::layer_norm,
@@ -120,7 +155,10 @@ const Op rms_normalization = {
     .since = 23,
     .infer = infer,
     .evaluate = evaluate,
+    .lower = lower,
     .gradient = gradient,
+    .units = units::rms_norm,
+    .cut = cuts::rms_norm,
     .cost = cost,
     .parameters = parameters,
 };

@@ -21,8 +21,15 @@ struct Fusion {
   std::vector<ElementOp> activations;  ///< apply these to the result, in order
   /// Backward: the incoming gradient is first masked by relu_grad or clip_grad of LowerContext::mask().
   std::optional<ElementOp> grad_mask;
+  bool bias = false;                   ///< add LowerContext::bias() to the result, before the activations
+  /// Input i stands for its Transpose by perms[i], where that is not empty: layout() and read() give what is transposed,
+  /// dims() the result.
+  std::vector<std::vector<int64_t>> perms;
+  std::vector<int64_t> result_perm;    ///< what is written is the Transpose by it, where not empty; output_dims() stay
 
-  bool empty() const { return !residual && activations.empty() && !grad_mask; }
+  bool empty() const {
+    return !residual && activations.empty() && !grad_mask && !bias && perms.empty() && result_perm.empty();
+  }
 };
 
 /// One node while a plan is compiled: where its inputs lie is known, `lower` picks layouts, asks for memory and appends
@@ -56,6 +63,8 @@ class LowerContext {
   virtual Operand read(size_t input, const Layout& as) = 0;
   virtual Operand residual(const Layout& as) = 0;
   virtual Operand mask(const Layout& as) = 0;
+  /// Plain, as many floats as the result's last axis.
+  virtual Operand bias() = 0;
   /// Memory for an output.
   virtual Operand write(size_t output, const Layout& as) = 0;
   /// Memory for an output that is that of an input (as read) where nobody reads the input later, fresh otherwise.

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "lib/ops/elementwise.h"
+#include "lib/ops/gradient.h"
 #include "lib/ops/integer.h"
 #include "lib/ops/unit_rules.h"
 
@@ -42,6 +43,21 @@ void evaluate(EvaluateContext& c) {
   });
 }
 
+/// d(a - b trunc(a / b)): 1 for a, -trunc(a / b) for b.
+void gradient(GradientContext& c) {
+  const ValueId dy = c.grad_output();
+  if (c.wants(0)) c.set_grad(0, sum_to_input(c, dy, 0));
+  if (!c.wants(1)) return;
+  const ValueId whole = c.add("Div", {c.add("Sub", {c.output(), c.input(0)}), c.input(1)});
+  c.set_grad(1, sum_to_input(c, c.add("Mul", {dy, c.add("Round", {whole})}), 1));
+}
+
+/// Of floats, whose fmod is always 1.
+std::optional<ElementOp> element(const InferContext& c) {
+  if (!is_float(c.elem_type(0))) return std::nullopt;
+  return ElementOp{ElementKind::fmod};
+}
+
 }  // namespace
 
 extern const Op mod;
@@ -49,6 +65,8 @@ const Op mod = {
     .name = "Mod",
     .infer = infer,
     .evaluate = evaluate,
+    .element = element,
+    .gradient = gradient,
     .units = units::elementwise,
     .cut = cuts::elementwise,
     .cost = cost_elementwise,

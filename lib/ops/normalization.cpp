@@ -1,9 +1,14 @@
 // LpNormalization and MeanVarianceNormalization: no parameters, any axes.
 
+#include <algorithm>
 #include <cmath>
 
 #include "lib/ops/cost.h"
 #include "lib/ops/elementwise.h"
+#include "lib/ops/gradient.h"
+#include "lib/ops/norm_problem.h"
+#include "lib/ops/unit_rules.h"
+#include "lib/ops/units.h"
 
 namespace espalier::ops {
 namespace {
@@ -67,6 +72,72 @@ void mean_variance_evaluate(EvaluateContext& c) {
   c.set(0, zip<double, double>(centered, squares, divide).cast(c.input(0).type()));
 }
 
+ValueId times(GradientContext& c, ValueId a, ValueId b) { return c.add("Mul", {a, b}); }
+
+/// With n the norm: p = 2: (dy - y sum(dy y)) / n; p = 1: (dy - sign(x) sum(dy y)) / n.
+void lp_gradient(GradientContext& c) {
+  const std::vector<Attribute> axes = {{"axes", axes_of(c.node()), {}}};
+  const bool two = c.node().get<int64_t>("p", 2) == 2;
+  const ValueId x = c.input(0), dy = c.grad_output(), y = c.output();
+  const ValueId norm = c.add("Max", {c.add(two ? "ReduceL2" : "ReduceL1", {x}, axes), c.scalar(1e-30, x)});
+  const ValueId dot = c.add("ReduceSum", {times(c, dy, y), integers(c, axes_of(c.node()))});
+  c.set_grad(0, c.add("Div", {c.add("Sub", {dy, times(c, two ? y : c.add("Sign", {x}), dot)}), norm}));
+}
+
+/// With c = x - mean(x), s = deviation, d = s + 1e-9: (dy - mean(dy)) / d - c mean(dy c) / (s d^2).
+void mean_variance_gradient(GradientContext& c) {
+  const std::vector<Attribute> axes = {{"axes", axes_of(c.node()), {}}};
+  const auto mean = [&](ValueId v) { return c.add("ReduceMean", {v}, axes); };
+  const ValueId x = c.input(0), dy = c.grad_output();
+  const ValueId centred = c.add("Sub", {x, mean(x)});
+  const ValueId deviation = c.add("Sqrt", {mean(times(c, centred, centred))});
+  const ValueId divisor = c.add("Add", {deviation, c.scalar(1e-9, x)});
+  const ValueId safe = c.add("Max", {deviation, c.scalar(1e-30, x)});
+  const ValueId across = c.add("Div", {c.add("Sub", {dy, mean(dy)}), divisor});
+  const ValueId slope = c.add("Div", {c.add("Div", {c.add("Div", {mean(times(c, dy, centred)), safe}), divisor}), divisor});
+  c.set_grad(0, c.add("Sub", {across, times(c, centred, slope)}));
+}
+
+/// Where the axes, sizes of 1 aside, are the last ones, or all but the channels'.
+bool mean_variance_lower(LowerContext& c) {
+  const Dims dims = c.dims(0);
+  std::vector<bool> gone(dims.size());
+  for (const int64_t axis : axes_of(c.node())) gone[static_cast<size_t>(normalize_axis(axis, static_cast<int64_t>(dims.size())))] = true;
+  NormProblem p;
+  size_t first = 0;  // of the last axes
+  while (first < dims.size() && (!gone[first] || dims[first] == 1)) ++first;
+  const bool last = std::all_of(gone.begin() + static_cast<std::ptrdiff_t>(first), gone.end(), [](bool g) { return g; });
+  if (last) {
+    p = layer_problem(dims, static_cast<int64_t>(first) - static_cast<int64_t>(dims.size()), 0, true);
+    if (first == dims.size()) return false;
+    p.by_element = false;
+  } else {
+    const bool but_channels = gone[0] && !gone[1] && std::all_of(gone.begin() + 2, gone.end(), [](bool g) { return g; });
+    if (!but_channels || element_count(dims) == 0) return false;
+    const int64_t plane = element_count({dims.begin() + 2, dims.end()});
+    p = {dims[1], dims[0], plane, dims[1], 0, plane, dims[1] * plane};
+  }
+  p.epsilon = 1e-18f;  // the square of what the deviation is raised by
+  return lower_norm(c, p);
+}
+
+/// Zeros change neither the norm nor each other: what is gone is as if it were 0.
+void lp_units(UnitContext& c) {
+  const ValueId x = c.input(0);
+  const int axis = c.axis(axes_of(c.node())[0], c.rank(x));
+  c.collapse_rows(x, axis);
+  for (const Bundle& b : c.bundles(x)) {
+    if (b.ragged == axis) c.activation_sink(0, b);
+  }
+  c.set(c.output(), c.bundles(x));
+}
+
+void mean_variance_units(UnitContext& c) {
+  const ValueId x = c.input(0);
+  for (const int64_t a : axes_of(c.node())) c.freeze_axis(x, c.axis(a, c.rank(x)), c.op() + " counts it");
+  c.set(c.output(), c.bundles(x));
+}
+
 Cost cost(const InferContext& c) { return {.flops = checked_mul(4, known_elements(c.type(0))), .bytes = known_traffic(c)}; }
 
 }  // namespace
@@ -76,6 +147,9 @@ const Op lp_normalization = {
     .name = "LpNormalization",
     .infer = infer,
     .evaluate = lp_evaluate,
+    .gradient = lp_gradient,
+    .units = lp_units,
+    .cut = cuts::same,
     .cost = cost,
 };
 
@@ -84,6 +158,10 @@ const Op mean_variance_normalization = {
     .name = "MeanVarianceNormalization",
     .infer = infer,
     .evaluate = mean_variance_evaluate,
+    .lower = mean_variance_lower,
+    .gradient = mean_variance_gradient,
+    .units = mean_variance_units,
+    .cut = cuts::same,
     .cost = cost,
 };
 

@@ -30,6 +30,8 @@ inline constexpr uint32_t kAbsorbsActivations = 1;  ///< any activations for whi
 inline constexpr uint32_t kAbsorbsBounds = 2;       ///< one Relu or Clip
 inline constexpr uint32_t kAbsorbsResidual = 4;     ///< the addition of a tensor of the result's shape
 inline constexpr uint32_t kAbsorbsGradMask = 8;     ///< backward: the mask of a Relu or Clip on input `masked_input`
+inline constexpr uint32_t kAbsorbsTransposes = 16;  ///< Transposes of inputs 0 and 1 and of the result that keep a matrix axis dense
+inline constexpr uint32_t kAbsorbsBias = 32;        ///< the addition of a weight along the result's last axis
 
 /// An operator: its facets. Only `infer` and `evaluate` are required; a null facet means "not supported", which callers
 /// turn into a message naming node and op. One object a file, in the registry's sorted list; no state.

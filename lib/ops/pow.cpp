@@ -67,16 +67,18 @@ void gradient(GradientContext& c) {
   c.set_grad(1, sum_to_input(c, grad, 1));
 }
 
-/// With the usual constant exponents.
+/// One operand where the exponent is one constant, in any type; else two.
 std::optional<ElementOp> element(const InferContext& c) {
   const Tensor* exponent = c.constant(1);
-  if (!exponent || exponent->size() != 1 || (c.has_rank(0) && exponent->rank() > c.rank(0)) || c.version() < 7) return std::nullopt;
+  if (c.version() < 7) return std::nullopt;
+  if (!exponent || exponent->size() != 1 || (c.has_rank(0) && exponent->rank() > c.rank(0))) return ElementOp{ElementKind::pow};
   const double value = exponent->to_doubles()[0];
   if (value == 1) return ElementOp{ElementKind::copy};
   if (value == 2) return ElementOp{ElementKind::square};
   if (value == 0.5) return ElementOp{ElementKind::sqrt};
   if (value == -1) return ElementOp{ElementKind::reciprocal};
-  return std::nullopt;
+  if (value == 3) return ElementOp{ElementKind::cube};
+  return ElementOp{ElementKind::power, static_cast<float>(value), 0};
 }
 
 }  // namespace

@@ -44,9 +44,14 @@ std::vector<int> parameters(const Node&) { return {1}; }
 void gradient(GradientContext& c) {
   const ValueId x = c.input(0), slope = c.input(1), dy = c.grad_output();
   if (c.node().version < 7) c.fail("cannot be differentiated before version 7");
-  const ValueId below = c.add("Less", {x, c.scalar(0, x)});
-  if (c.wants(0)) c.set_grad(0, c.add("Where", {below, c.add("Mul", {dy, slope}), dy}));
-  if (c.wants(1)) c.set_grad(1, sum_to_input(c, c.add("Where", {below, c.add("Mul", {dy, x}), c.scalar(0, x)}), 1));
+  const ValueId above = c.add("ReluGrad", {x, dy}), below = c.add("Sub", {dy, above});
+  if (c.wants(0)) c.set_grad(0, c.add("Add", {above, c.add("Mul", {below, slope})}));
+  if (c.wants(1)) c.set_grad(1, sum_to_input(c, c.add("Mul", {below, x}), 1));
+}
+
+std::optional<ElementOp> element(const InferContext& c) {
+  if (c.version() < 7) return std::nullopt;
+  return ElementOp{ElementKind::prelu};
 }
 
 }  // namespace
@@ -56,6 +61,7 @@ const Op prelu = {
     .name = "PRelu",
     .infer = infer,
     .evaluate = evaluate,
+    .element = element,
     .gradient = gradient,
     .units = units::elementwise,
     .cut = cuts::elementwise,

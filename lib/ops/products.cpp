@@ -6,18 +6,20 @@ namespace espalier {
 
 bool lower_layer(LowerContext& c, bool transposed) {
   InnerProductProblem p;
+  const int64_t features = c.dims(0).back();
+  const Dims rows = {element_count(c.dims(0)) / features, features};
   Layout src = c.layout(0);
-  if (src.dims()[0] != c.dims(0)[0]) src = Layout::plain(DataType::float32, c.dims(0));
+  if (src.is_plain() || c.dims(0).size() > 2 || src.dims()[0] != rows[0]) src = Layout::plain(DataType::float32, rows);
   p.src = src.dims();
   p.weights = c.dims(1);
   p.weights_transposed = transposed;
-  p.bias = c.has_input(2);
+  p.bias = c.has_input(2) || c.fusion().bias;
   p.activations = c.fusion().activations;
   p.training = c.training();
   Primitive step = inner_product_forward(p, src);
   std::vector<Operand> args = {c.read(0, src), c.read(1, step.args[1])};
-  if (p.bias) args.push_back(c.read(2, step.args[2]));
-  args.push_back(c.write(0, step.args.back()));
+  if (p.bias) args.push_back(c.fusion().bias ? c.bias() : c.read(2, step.args[2]));
+  args.push_back(c.write(0, Layout::plain(DataType::float32, c.output_dims(0))));
   if (p.training) c.keep_hint(step.hint);
   c.step(std::move(step), args);
   return true;

@@ -6,8 +6,8 @@ namespace espalier {
 
 // Fast steps of matrix products: Gemm, MatMul and their gradients.
 
-/// Output 0 = input 0 times the weight matrix in input 1 (stored [K, O] where `transposed`, else [O, K]), plus the bias in
-/// input 2 where there is one: a fully connected layer, whose source may lie blocked.
+/// Output 0 = input 0, [..., K], times the weight matrix in input 1 (stored [K, O] where `transposed`, else [O, K]), plus the
+/// bias in input 2, or an absorbed one: a fully connected layer, whose source may lie blocked where it is a matrix.
 bool lower_layer(LowerContext& context, bool transposed);
 
 /// Output 0 = alpha times the product of two plain matrices, each transposed first where it says so.

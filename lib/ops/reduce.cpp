@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "lib/kernels/reduce.h"
 #include "lib/ops/cost.h"
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
@@ -288,8 +289,7 @@ void log_sum_exp_gradient(GradientContext& c) {
 /// Equal extrema share the gradient.
 void extremum_gradient(GradientContext& c) {
   const Spread spread(c);
-  const auto type = static_cast<int64_t>(c.type(c.output()).elem_type);
-  const ValueId hit = c.add("Cast", {c.add("Equal", {c.input(0), spread(c.output())})}, {{"to", type, {}}});
+  const ValueId hit = c.add("Matches", {c.input(0), spread(c.output())});
   std::vector<ValueId> inputs = {hit};
   if (!spread.axes.empty()) inputs.push_back(integers(c, spread.axes));
   const ValueId count = c.add("ReduceSum", std::move(inputs));
@@ -301,17 +301,35 @@ void prod_gradient(GradientContext& c) {
   c.set_grad(0, product(c, spread(c.grad_output()), c.add("ReduceProdGrad", {c.input(0)}, spread.attributes)));
 }
 
+/// Which axes go, where that is known.
+std::optional<std::vector<bool>> lowered_axes(const LowerContext& c) {
+  bool unknown = false;
+  const auto axes = c.facts().integers_from("axes", 1, axes_input_since(c.node()), &unknown);
+  if (unknown) return std::nullopt;
+  return reduced_axes(c.node(), axes.value_or(std::vector<int64_t>()), static_cast<int64_t>(c.dims(0).size()));
+}
+
 /// Sums and means; the mean of all positions of a channel keeps its layout.
 template <bool kMean>
 bool lower(LowerContext& c) {
-  bool unknown = false;
-  const auto axes = c.facts().integers_from("axes", 1, axes_input_since(c.node()), &unknown);
-  if (unknown) return false;
+  const auto reduced = lowered_axes(c);
+  if (!reduced) return false;
   const Dims dims = c.dims(0);
-  const auto reduced = reduced_axes(c.node(), axes.value_or(std::vector<int64_t>()), static_cast<int64_t>(dims.size()));
   int64_t terms = 1;
-  for (size_t i = 0; i < dims.size(); ++i) terms *= reduced[i] ? dims[i] : 1;
-  return lower_sum(c, 0, reduced, kMean ? 1.0f / static_cast<float>(terms) : 1.0f);
+  for (size_t i = 0; i < dims.size(); ++i) terms *= (*reduced)[i] ? dims[i] : 1;
+  return lower_sum(c, 0, *reduced, kMean ? 1.0f / static_cast<float>(terms) : 1.0f);
+}
+
+template <ReduceKind kKind, ReduceFinish kFinish = ReduceFinish::scale>
+bool lower_fold(LowerContext& c) {
+  const auto reduced = lowered_axes(c);
+  const Dims dims = c.dims(0);
+  if (!reduced || c.type(0) != DataType::float32 || element_count(dims) == 0) return false;
+  const bool none = std::none_of(reduced->begin(), reduced->end(), [](bool r) { return r; });
+  if (none && c.has_input(1)) return false;  // noop_with_empty_axes: x itself
+  const Operand x = c.read(0, Layout::plain(DataType::float32, dims));
+  c.step(reduce(kKind, kFinish, dims, *reduced), {x, c.write(0, Layout::plain(DataType::float32, c.output_dims(0)))}, "loop");
+  return true;
 }
 
 }  // namespace
@@ -321,6 +339,7 @@ const Op reduce_l1 = {
     .name = "ReduceL1",
     .infer = infer,
     .evaluate = evaluate<L1Rule>,
+    .lower = lower_fold<ReduceKind::abs_sum>,
     .gradient = l1_gradient,
     .units = units::reduce_sum,
     .cut = cuts::reduce,
@@ -332,6 +351,7 @@ const Op reduce_l2 = {
     .name = "ReduceL2",
     .infer = infer,
     .evaluate = evaluate<L2Rule>,
+    .lower = lower_fold<ReduceKind::sum_square, ReduceFinish::square_root>,
     .gradient = l2_gradient,
     .units = units::reduce_sum,
     .cut = cuts::reduce,
@@ -343,6 +363,7 @@ const Op reduce_log_sum = {
     .name = "ReduceLogSum",
     .infer = infer,
     .evaluate = evaluate<LogSumRule>,
+    .lower = lower_fold<ReduceKind::sum, ReduceFinish::logarithm>,
     .gradient = log_sum_gradient,
     .units = units::reduce,
     .cut = cuts::reduce,
@@ -354,6 +375,7 @@ const Op reduce_log_sum_exp = {
     .name = "ReduceLogSumExp",
     .infer = infer,
     .evaluate = evaluate<LogSumExpRule>,
+    .lower = lower_fold<ReduceKind::exp_sum, ReduceFinish::logarithm>,
     .gradient = log_sum_exp_gradient,
     .units = units::reduce,
     .cut = cuts::reduce,
@@ -365,6 +387,7 @@ const Op reduce_max = {
     .name = "ReduceMax",
     .infer = max_infer,
     .evaluate = evaluate<MaxRule>,
+    .lower = lower_fold<ReduceKind::max>,
     .gradient = extremum_gradient,
     .units = units::reduce,
     .cut = cuts::reduce,
@@ -388,6 +411,7 @@ const Op reduce_min = {
     .name = "ReduceMin",
     .infer = min_infer,
     .evaluate = evaluate<MinRule>,
+    .lower = lower_fold<ReduceKind::min>,
     .gradient = extremum_gradient,
     .units = units::reduce,
     .cut = cuts::reduce,
@@ -399,6 +423,7 @@ const Op reduce_prod = {
     .name = "ReduceProd",
     .infer = prod_infer,
     .evaluate = evaluate<ProdRule>,
+    .lower = lower_fold<ReduceKind::product>,
     .gradient = prod_gradient,
     .units = units::reduce,
     .cut = cuts::reduce,
@@ -422,6 +447,7 @@ const Op reduce_sum_square = {
     .name = "ReduceSumSquare",
     .infer = infer,
     .evaluate = evaluate<SumSquareRule>,
+    .lower = lower_fold<ReduceKind::sum_square>,
     .gradient = sum_square_gradient,
     .units = units::reduce_sum,
     .cut = cuts::reduce,

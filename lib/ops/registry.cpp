@@ -19,6 +19,7 @@ extern const Op asin;
 extern const Op asinh;
 extern const Op atan;
 extern const Op atanh;
+extern const Op attention;
 extern const Op average_pool;
 extern const Op batch_normalization;
 extern const Op bit_shift;
@@ -140,6 +141,7 @@ extern const Op reshape;
 extern const Op resize;
 extern const Op reverse_sequence;
 extern const Op roi_align;
+extern const Op rotary_embedding;
 extern const Op round;
 extern const Op scan_op;
 extern const Op scatter;
@@ -186,6 +188,7 @@ extern const Op where;
 extern const Op logical_xor;
 // ai.espalier
 extern const Op affine_grid_grad;
+extern const Op attention_grad;
 extern const Op average_pool_grad;
 extern const Op batch_normalization_grad;
 extern const Op center_crop_pad_grad_op;
@@ -202,18 +205,24 @@ extern const Op depth_to_space_grad_op;
 extern const Op dequantize_linear_grad;
 extern const Op det_grad_op;
 extern const Op dropout_training;
+extern const Op elu_grad;
 extern const Op expand_like_op;
 extern const Op gru_grad;
 extern const Op gather_grad_op;
 extern const Op gather_nd_grad_op;
+extern const Op gelu_grad;
 extern const Op global_average_pool_grad;
 extern const Op grid_sample_grad;
+extern const Op group_normalization_grad;
 extern const Op hard_sigmoid_grad;
 extern const Op hard_swish_grad;
+extern const Op lrn_grad;
 extern const Op lstm_grad;
+extern const Op layer_normalization_grad;
 extern const Op leaky_relu_grad;
 extern const Op log_softmax_grad;
 extern const Op lp_pool_grad;
+extern const Op matches;
 extern const Op max_pool_grad;
 extern const Op max_roi_pool_grad;
 extern const Op max_unpool_grad;
@@ -230,6 +239,7 @@ extern const Op relu_grad;
 extern const Op reshape_like_op;
 extern const Op resize_grad;
 extern const Op roi_align_grad;
+extern const Op rotary_embedding_grad;
 extern const Op scatter_reduction_grad_op;
 extern const Op sigmoid_grad;
 extern const Op slice_grad_op;
@@ -237,8 +247,10 @@ extern const Op soft_target_cross_entropy;
 extern const Op soft_target_cross_entropy_grad;
 extern const Op softmax_cross_entropy_loss_grad;
 extern const Op softmax_grad;
+extern const Op stacked_product;
 extern const Op sum_to_op;
 extern const Op tanh_grad;
+extern const Op thresholded_relu_grad;
 extern const Op tile_grad_op;
 }  // namespace ops
 
@@ -257,6 +269,7 @@ constexpr std::array kOps = {
     &ops::asinh,
     &ops::atan,
     &ops::atanh,
+    &ops::attention,
     &ops::average_pool,
     &ops::batch_normalization,
     &ops::bit_shift,
@@ -377,6 +390,7 @@ constexpr std::array kOps = {
     &ops::resize,
     &ops::reverse_sequence,
     &ops::roi_align,
+    &ops::rotary_embedding,
     &ops::round,
     &ops::scan_op,
     &ops::scatter,
@@ -423,6 +437,7 @@ constexpr std::array kOps = {
     &ops::logical_xor,
     // ai.espalier
     &ops::affine_grid_grad,
+    &ops::attention_grad,
     &ops::average_pool_grad,
     &ops::batch_normalization_grad,
     &ops::center_crop_pad_grad_op,
@@ -439,20 +454,26 @@ constexpr std::array kOps = {
     &ops::dequantize_linear_grad,
     &ops::det_grad_op,
     &ops::dropout_training,
+    &ops::elu_grad,
     &ops::expand_like_op,
     &ops::gru_grad,
     &ops::gather_grad_op,
     &ops::gather_nd_grad_op,
+    &ops::gelu_grad,
     &ops::gemm_grad_input,
     &ops::gemm_grad_weight,
     &ops::global_average_pool_grad,
     &ops::grid_sample_grad,
+    &ops::group_normalization_grad,
     &ops::hard_sigmoid_grad,
     &ops::hard_swish_grad,
+    &ops::lrn_grad,
     &ops::lstm_grad,
+    &ops::layer_normalization_grad,
     &ops::leaky_relu_grad,
     &ops::log_softmax_grad,
     &ops::lp_pool_grad,
+    &ops::matches,
     &ops::max_pool_grad,
     &ops::max_roi_pool_grad,
     &ops::max_unpool_grad,
@@ -469,6 +490,7 @@ constexpr std::array kOps = {
     &ops::reshape_like_op,
     &ops::resize_grad,
     &ops::roi_align_grad,
+    &ops::rotary_embedding_grad,
     &ops::scatter_reduction_grad_op,
     &ops::sigmoid_grad,
     &ops::slice_grad_op,
@@ -476,8 +498,10 @@ constexpr std::array kOps = {
     &ops::soft_target_cross_entropy_grad,
     &ops::softmax_cross_entropy_loss_grad,
     &ops::softmax_grad,
+    &ops::stacked_product,
     &ops::sum_to_op,
     &ops::tanh_grad,
+    &ops::thresholded_relu_grad,
     &ops::tile_grad_op,
 };
 

@@ -2,11 +2,11 @@
 
 #include <cmath>
 
-#include "lib/kernels/cross_entropy.h"
 #include "lib/ops/cost.h"
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
 #include "lib/ops/lower.h"
+#include "lib/ops/softmax.h"
 #include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
@@ -102,21 +102,17 @@ void log_softmax_gradient(GradientContext& c) {
   c.set_grad(0, c.add("LogSoftmaxGrad", {c.output(), c.grad_output()}, line_of(c)));
 }
 
+/// A choice has no slope.
+void no_gradient(GradientContext&) {}
+
 /// Over one axis of the plain tensor; before version 13 over all axes from `axis` on as one.
 template <bool kLogarithm>
 bool lower(LowerContext& c) {
-  Dims dims = c.dims(0);
-  if (c.type(0) != DataType::float32 || dims.empty() || dims.size() > 6 || element_count(dims) == 0) return false;
-  const auto rank = static_cast<int64_t>(dims.size());
-  int64_t axis = axis_of(c.node());
-  if (axis < 0) axis += rank;
-  if (c.node().version < 13) {
-    const int64_t outer = element_count(Dims(dims.begin(), dims.begin() + std::min(axis, rank)));
-    dims = {outer, element_count(c.dims(0)) / outer};
-    axis = 1;
-  }
-  const Operand x = c.read(0, Layout::plain(DataType::float32, c.dims(0)));
-  c.step(softmax(dims, axis, kLogarithm), {x, c.write_over(0, x, Layout::plain(DataType::float32, c.dims(0)))});
+  const Dims dims = c.dims(0);
+  if (c.type(0) != DataType::float32 || dims.empty() || element_count(dims) == 0) return false;
+  const Layout plain = Layout::plain(DataType::float32, dims);
+  const Operand x = c.read(0, plain);
+  c.step(softmax(softmax_problem(dims, axis_of(c.node()), c.node().version < 13, kLogarithm)), {x, c.write_over(0, x, plain)}, "loop");
   return true;
 }
 
@@ -151,6 +147,9 @@ const Op hardmax = {
     .name = "Hardmax",
     .infer = infer,
     .evaluate = hardmax_evaluate,
+    .gradient = no_gradient,
+    .units = units::softmax,
+    .cut = cuts::counting,
     .cost = cost,
 };
 

@@ -1,9 +1,23 @@
+#include <algorithm>
 #include <cmath>
 
 #include "lib/base/parallel.h"
 #include "lib/ops/evaluate.h"
 #include "lib/ops/infer.h"
+#include "lib/ops/lower.h"
 #include "lib/ops/op.h"
+#include "lib/ops/softmax.h"
+
+namespace espalier {
+
+SoftmaxProblem softmax_problem(const Dims& dims, int64_t axis, bool flatten, bool logarithm) {
+  const auto rank = static_cast<int64_t>(dims.size());
+  if (axis < 0) axis += rank;
+  const auto first = dims.begin() + std::min(axis, rank), last = flatten ? dims.end() : first + 1;
+  return {element_count({dims.begin(), first}), element_count({first, last}), element_count({last, dims.end()}), logarithm};
+}
+
+}  // namespace espalier
 
 namespace espalier::ops {
 namespace {
@@ -48,15 +62,29 @@ void log_softmax(EvaluateContext& c) {
                 [](double y, double dy, double sum) { return dy - std::exp(y) * sum; });
 }
 
+template <bool kLogarithm>
+bool lower(LowerContext& c) {
+  const Dims dims = c.dims(0);
+  if (c.type(0) != DataType::float32 || dims.empty() || element_count(dims) == 0 || c.dims(1) != dims) return false;
+  const Layout plain = Layout::plain(DataType::float32, dims);
+  const bool flatten = c.node().get<int64_t>("flatten", 0) != 0;
+  const Operand y = c.read(0, plain), dy = c.read(1, plain);
+  c.step(softmax_backward(softmax_problem(dims, c.node().get<int64_t>("axis", -1), flatten, kLogarithm)),
+         {y, dy, c.write_over(0, dy, plain)}, "loop");
+  return true;
+}
+
 }  // namespace
 
 /// SoftmaxGrad(y, dy) {axis, flatten}: along `axis`; with flatten = 1 (Softmax before opset 13) along `axis` and all
 /// behind it, taken as one.
 extern const Op softmax_grad;
-const Op softmax_grad = {.name = "SoftmaxGrad", .domain = kInternalDomain, .infer = infer, .evaluate = softmax};
+const Op softmax_grad = {.name = "SoftmaxGrad", .domain = kInternalDomain, .infer = infer, .evaluate = softmax,
+                         .lower = lower<false>};
 
 /// LogSoftmaxGrad(y, dy) {axis, flatten}, likewise.
 extern const Op log_softmax_grad;
-const Op log_softmax_grad = {.name = "LogSoftmaxGrad", .domain = kInternalDomain, .infer = infer, .evaluate = log_softmax};
+const Op log_softmax_grad = {.name = "LogSoftmaxGrad", .domain = kInternalDomain, .infer = infer, .evaluate = log_softmax,
+                             .lower = lower<true>};
 
 }  // namespace espalier::ops

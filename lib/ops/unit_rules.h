@@ -14,6 +14,9 @@ void spatial(UnitContext& c);         ///< channels pass, space is mixed: poolin
 void norm(UnitContext& c);            ///< per-channel parameters: BatchNormalization, InstanceNormalization
 void softmax(UnitContext& c);         ///< Softmax, LogSoftmax: the axis is counted
 void layer_norm(UnitContext& c);      ///< LayerNormalization: the axes are counted
+void rms_norm(UnitContext& c);        ///< RMSNormalization: a sum of squares times the pinned 1/n
+void group_norm(UnitContext& c);      ///< GroupNormalization: channels of a group are counted
+void neighbours(UnitContext& c);      ///< LRN: channels count their neighbours
 void conv(UnitContext& c);            ///< Conv and ConvTranspose
 void gemm(UnitContext& c);
 void matmul(UnitContext& c);
@@ -38,6 +41,8 @@ void spatial(CutContext& c);
 void norm(CutContext& c);
 void counting(CutContext& c);         ///< Softmax, LogSoftmax: its axis is whole
 void layer_norm(CutContext& c);
+void rms_norm(CutContext& c);
+void group_norm(CutContext& c);
 void conv(CutContext& c);
 void gemm(CutContext& c);
 void matmul(CutContext& c);

@@ -99,11 +99,8 @@ void mean_gradient(GradientContext& c) {
 
 /// Operands that are equal to the result share the gradient.
 void extremum_gradient(GradientContext& c) {
-  const auto type = static_cast<int64_t>(c.type(c.output()).elem_type);
   std::vector<ValueId> hits;
-  for (const ValueId input : c.node().inputs) {
-    hits.push_back(c.add("Cast", {c.add("Equal", {input, c.output()})}, {{"to", type, {}}}));
-  }
+  for (const ValueId input : c.node().inputs) hits.push_back(c.add("Matches", {input, c.output()}));
   const ValueId share = c.add("Div", {c.grad_output(), c.add("Sum", hits)});
   for (size_t i = 0; i < hits.size(); ++i) {
     if (c.wants(i)) c.set_grad(i, sum_to_input(c, c.add("Mul", {share, hits[i]}), i));

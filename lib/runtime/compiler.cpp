@@ -132,6 +132,7 @@ std::set<ValueId> Compiler::reads_of(const Group& group) const {
   }
   if (group.residual != kNone) reads.insert(group.residual);
   if (group.mask != kNone) reads.insert(group.mask);
+  if (group.bias != kNone) reads.insert(group.bias);
   return reads;
 }
 

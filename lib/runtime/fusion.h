@@ -13,8 +13,8 @@ struct Group {
   std::vector<NodeId> nodes;    ///< in execution order; the step stands where the last of them stood
   NodeId anchor = kNone;        ///< the node that is lowered; kNone for a chain
   Fusion fusion;
-  ValueId residual = kNone, mask = kNone;
-  std::vector<ValueId> inputs;  ///< the anchor's, with an absorbed mask's gradient in the masked one's place
+  ValueId residual = kNone, mask = kNone, bias = kNone;
+  std::vector<ValueId> inputs;  ///< the anchor's, with what an absorbed mask or Transpose reads in place of its result
   ValueId result = kNone;       ///< what takes output 0's place: the last fused value
 };
 

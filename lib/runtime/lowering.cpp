@@ -24,6 +24,8 @@ class Lowering : public LowerContext {
   Operand residual(const Layout& as) override { return {c_.read(group_.residual, as)}; }
   Operand mask(const Layout& as) override { return {c_.read(group_.mask, as)}; }
 
+  Operand bias() override { return {c_.read(group_.bias, Layout::plain(DataType::float32, *c_.facts().type(group_.bias).known_dims()))}; }
+
   Operand write(size_t output, const Layout& as) override { return {c_.write(value(output), as)}; }
   Operand write_over(size_t output, Operand input, const Layout& as) override {
     return {c_.write_over(value(output), input.buffer, as)};

@@ -24,6 +24,14 @@ std::vector<float> normals(size_t n, uint32_t stream) {
   return values;
 }
 
+double phi(double x) { return 0.5 * (1 + std::erf(x / std::sqrt(2.0))); }
+double phi_by_tanh(double x) { return 0.5 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))); }
+/// Of x share(x), by differences.
+double slope(double (*share)(double), double x) {
+  constexpr double kStep = 1e-5;
+  return ((x + kStep) * share(x + kStep) - (x - kStep) * share(x - kStep)) / (2 * kStep);
+}
+
 double formula(const ElementOp& op, double x, double y) {
   const auto sigmoid = [](double v) { return 1 / (1 + std::exp(-v)); };
   const auto clamp = [](double v, double low, double high) { return std::min(std::max(v, low), high); };
@@ -45,12 +53,42 @@ double formula(const ElementOp& op, double x, double y) {
     case ElementKind::reciprocal: return 1 / x;
     case ElementKind::square: return x * x;
     case ElementKind::scale_shift: return alpha * x + beta;
+    case ElementKind::elu: return x > 0 ? x : alpha * std::expm1(beta * x);
+    case ElementKind::selu: return beta * (x > 0 ? x : alpha * std::expm1(x));
+    case ElementKind::softplus: return std::log1p(std::exp(x));
+    case ElementKind::softsign: return x / (1 + std::abs(x));
+    case ElementKind::mish: return x * std::tanh(std::log1p(std::exp(x)));
+    case ElementKind::gelu: return x * phi(x);
+    case ElementKind::gelu_tanh: return x * phi_by_tanh(x);
+    case ElementKind::thresholded_relu: return x > alpha ? x : 0;
+    case ElementKind::erf: return std::erf(x);
+    case ElementKind::floor: return std::floor(x);
+    case ElementKind::ceil: return std::ceil(x);
+    case ElementKind::round: return std::nearbyint(x);
+    case ElementKind::sign: return (x > 0) - (x < 0);
+    case ElementKind::cube: return x * x * x;
+    case ElementKind::sin: return std::sin(x);
+    case ElementKind::cos: return std::cos(x);
+    case ElementKind::tan: return std::tan(x);
+    case ElementKind::asin: return std::asin(x);
+    case ElementKind::acos: return std::acos(x);
+    case ElementKind::atan: return std::atan(x);
+    case ElementKind::sinh: return std::sinh(x);
+    case ElementKind::cosh: return std::cosh(x);
+    case ElementKind::asinh: return std::asinh(x);
+    case ElementKind::acosh: return std::acosh(x);
+    case ElementKind::atanh: return std::atanh(x);
+    case ElementKind::power: return std::pow(x, alpha);
     case ElementKind::add: return x + y;
     case ElementKind::sub: return x - y;
     case ElementKind::mul: return x * y;
     case ElementKind::div: return x / y;
     case ElementKind::max: return std::max(x, y);
     case ElementKind::min: return std::min(x, y);
+    case ElementKind::pow: return std::pow(x, y);
+    case ElementKind::fmod: return std::fmod(x, y);
+    case ElementKind::prelu: return x < 0 ? x * y : x;
+    case ElementKind::equal: return x == y;
     case ElementKind::relu_grad: return x > 0 ? y : 0;
     case ElementKind::leaky_relu_grad: return x > 0 ? y : alpha * y;
     case ElementKind::clip_grad: return x > alpha && x < beta ? y : 0;
@@ -58,18 +96,31 @@ double formula(const ElementOp& op, double x, double y) {
     case ElementKind::tanh_grad: return y * (1 - x * x);
     case ElementKind::hard_sigmoid_grad: return x > 0 && x < 1 ? alpha * y : 0;
     case ElementKind::hard_swish_grad: return x <= -3 ? 0 : x >= 3 ? y : y * (x / 3 + 0.5);
+    case ElementKind::elu_grad: return x > 0 ? y : alpha * beta * std::exp(beta * x) * y;
+    case ElementKind::gelu_grad: return y * slope(phi, x);
+    case ElementKind::gelu_tanh_grad: return y * slope(phi_by_tanh, x);
+    case ElementKind::thresholded_relu_grad: return x > alpha ? y : 0;
   }
   return 0;
+}
+
+/// v, or a number near it that the operation is defined for.
+float in_domain(ElementKind kind, float v) {
+  switch (kind) {
+    case ElementKind::sqrt: case ElementKind::log: case ElementKind::power: case ElementKind::pow: return std::abs(v);
+    case ElementKind::asin: case ElementKind::acos: case ElementKind::atanh: return std::tanh(v);
+    case ElementKind::acosh: return 1 + std::abs(v);
+    default: return v;
+  }
 }
 
 TEST(VectorLoops, EveryElementOperationIsItsFormulaOnEveryInstructionSet) {
   auto x = normals(77, 1), y = normals(77, 2);
   for (const VectorLoops* loops : usable_loops()) {
-    for (int kind = 0; kind <= static_cast<int>(ElementKind::hard_swish_grad); ++kind) {
+    for (int kind = 0; kind <= static_cast<int>(ElementKind::thresholded_relu_grad); ++kind) {
       const ElementOp op{static_cast<ElementKind>(kind), kind == static_cast<int>(ElementKind::leaky_relu) ? 0.1f : -0.5f, 0.75f};
-      const bool positive = op.kind == ElementKind::sqrt || op.kind == ElementKind::log;
       auto in = x;
-      for (float& v : in) v = positive ? std::abs(v) : v;
+      for (float& v : in) v = in_domain(op.kind, v);
       std::vector<float> out(in.size());
       float* registers[] = {in.data(), y.data(), out.data()};
       const ElementStep step{op, 0, 1, 2};

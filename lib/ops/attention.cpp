@@ -1,0 +1,144 @@
+#include "lib/ops/attention.h"
+
+#include "lib/ops/cost.h"
+#include "lib/ops/elementwise.h"
+#include "lib/ops/gradient.h"
+#include "lib/ops/unit_rules_fused.h"
+
+namespace espalier::ops {
+namespace {
+
+/// [batch, heads, length, size] of input i, whose form of rank 3 has `attribute` heads.
+std::optional<SymbolicDims> by_heads(const InferContext& c, size_t i, const char* attribute) {
+  if (!c.has_rank(i)) return std::nullopt;
+  const SymbolicDims& d = c.dims(i);
+  if (d.size() == 4) return d;
+  const auto heads = c.node().require<int64_t>(attribute);
+  if (heads < 1) c.fail(std::string(attribute) + " is " + std::to_string(heads) + ", expected at least 1");
+  if (d[2].known() && d[2].value() % heads != 0) c.fail("input " + std::to_string(i) + " has width " + d[2].str() + ", expected a multiple of " + std::to_string(heads) + " heads");
+  return SymbolicDims{d[0], Dim(heads), d[1], d[2].known() ? Dim(d[2].value() / heads) : Dim()};
+}
+
+void check_heads(const InferContext& c, const SymbolicDims& q, const SymbolicDims& k, const SymbolicDims& v) {
+  const auto differ = [](const Dim& a, const Dim& b) { return a.known() && b.known() && !(a == b); };
+  const bool heads = q[1].known() && k[1].known() && (k[1].value() == 0 || q[1].value() % k[1].value() != 0);
+  if (heads || differ(k[1], v[1]) || differ(q[3], k[3]) || differ(k[2], v[2])) {
+    c.fail("query, key and value have " + to_string(q) + ", " + to_string(k) + " and " + to_string(v) + " by heads");
+  }
+}
+
+/// Q: [B, H, S, D] or [B, S, H D]; K, V: the same with key heads and lengths; Y like Q with V's size. Mask: broadcast to
+/// [B, H, S, T], T the past and the new keys; past and present: [B, key heads, length, size].
+void infer(InferContext& c) {
+  c.require_inputs(3, 6);
+  for (const size_t i : {0, 1, 2, 4, 5}) require_type(c, i, is_float, "a float type");
+  for (const size_t i : {0, 1, 2}) {
+    c.require_rank(i, 3, 4);
+    if (c.has_rank(0) && c.has_rank(i) && c.rank(i) != c.rank(0)) c.fail("query, key and value have different ranks");
+  }
+  for (const size_t i : {4, 5}) c.require_rank(i, 4, 4);
+  c.require_rank(3, 1, 4);
+  if (c.has_input(4) != c.has_input(5)) c.fail("past_key and past_value come together or not at all");
+  const auto mode = c.node().get<int64_t>("qk_matmul_output_mode", 0);
+  if (mode < 0 || mode > 3) c.fail("qk_matmul_output_mode is " + std::to_string(mode) + ", expected 0 to 3");
+  for (size_t i = 0; i < 4; ++i) {
+    if (c.has_output(i)) c.set(i, Type::tensor(c.elem_type(i == 2 ? 2 : 0)));
+  }
+  const auto q = by_heads(c, 0, "q_num_heads"), k = by_heads(c, 1, "kv_num_heads"), v = by_heads(c, 2, "kv_num_heads");
+  if (!q || !k || !v) return;
+  check_heads(c, *q, *k, *v);
+  const Dim past = c.has_input(4) ? (c.has_rank(4) ? c.dims(4)[2] : Dim()) : Dim(0), total = past + (*k)[2];
+  if (c.rank(0) == 4) c.set(0, c.elem_type(0), {(*q)[0], (*q)[1], (*q)[2], (*v)[3]});
+  else c.set(0, c.elem_type(0), {(*q)[0], (*q)[2], (*q)[1] * (*v)[3]});
+  if (c.has_output(1)) c.set(1, c.elem_type(1), {(*k)[0], (*k)[1], total, (*k)[3]});
+  if (c.has_output(2)) c.set(2, c.elem_type(2), {(*v)[0], (*v)[1], total, (*v)[3]});
+  if (c.has_output(3)) c.set(3, c.elem_type(0), {(*q)[0], (*q)[1], (*q)[2], total});
+}
+
+void evaluate(EvaluateContext& c) {
+  const AttentionMaths a(c);
+  c.set(0, a.as_given(a.output()).cast(c.input(0).type()));
+  if (c.has_output(1)) c.set(1, a.k.cast(c.input(1).type()));
+  if (c.has_output(2)) c.set(2, a.v.cast(c.input(2).type()));
+  if (c.has_output(3)) c.set(3, a.scores.cast(c.input(0).type()));
+}
+
+void gradient(GradientContext& c) {
+  for (const size_t i : {1, 2, 3}) {
+    if (c.grad_output(i) != kNone) c.fail("cannot be differentiated through its further outputs");
+  }
+  for (const size_t i : {3, 4, 5}) {
+    if (c.wants(i)) c.fail("cannot be differentiated with respect to its mask and past");
+  }
+  std::vector<ValueId> inputs = {c.grad_output(0)};
+  for (size_t i = 0; i < c.node().inputs.size(); ++i) inputs.push_back(c.input(i));
+  const auto grads = c.add_many("AttentionGrad", std::move(inputs), 3, c.node().attributes);
+  for (size_t i = 0; i < 3; ++i) {
+    if (c.wants(i)) c.set_grad(i, grads[i]);
+  }
+}
+
+/// Q K^T and P V; five operations on each score.
+Cost cost(const InferContext& c) {
+  const auto q = by_heads(c, 0, "q_num_heads"), v = by_heads(c, 2, "kv_num_heads");
+  if (!q || !v) return {.bytes = known_traffic(c)};
+  const Dim past = c.has_input(4) && c.has_rank(4) ? c.dims(4)[2] : Dim(0);
+  const auto known = to_known(SymbolicDims{(*q)[0], (*q)[1], (*q)[2], past + (*v)[2], (*q)[3] + (*v)[3]});
+  if (!known) return {.bytes = known_traffic(c)};
+  const int64_t macs = element_count(*known), scores = element_count({known->begin(), known->end() - 1});
+  return {.macs = macs, .flops = checked_add(checked_mul(2, macs), checked_mul(5, scores)), .bytes = known_traffic(c)};
+}
+
+void infer_grad(InferContext& c) {
+  c.require_inputs(4, 7);
+  for (size_t i = 0; i < 3; ++i) c.set(i, c.type(i + 1));
+}
+
+void evaluate_grad(EvaluateContext& c) {
+  std::vector<const Tensor*> inputs;
+  for (size_t i = 1; i < c.input_count(); ++i) inputs.push_back(c.has_input(i) ? &c.input(i) : nullptr);
+  const EvaluateContext forward(c.node(), std::move(inputs));
+  const AttentionMaths a(forward);
+  auto g = a.gradients(a.split(c.input(0), a.heads));
+  const auto newest = [&](const Tensor& x, int64_t length) {  // without the past
+    Dims dims = x.dims();
+    const int64_t skip = dims[2] - length;
+    if (skip == 0) return x;
+    dims[2] = length;
+    Tensor y(DataType::float64, dims);
+    for (int64_t i = 0; i < y.size(); ++i) {
+      const int64_t row = length * dims[3];
+      y.mutable_data<double>()[i] = x.data<double>()[i / row * (length + skip) * dims[3] + skip * dims[3] + i % row];
+    }
+    return y;
+  };
+  const int64_t length = c.input(2).dims()[c.input(2).dims().size() - 2], values = c.input(3).dims()[c.input(3).dims().size() - 2];
+  c.set(0, a.as_given(g.q).cast(c.input(1).type()));
+  c.set(1, a.as_given(newest(g.k, length)).cast(c.input(2).type()));
+  c.set(2, a.as_given(newest(g.v, values)).cast(c.input(3).type()));
+}
+
+}  // namespace
+
+extern const Op attention, attention_grad;
+
+const Op attention = {
+    .name = "Attention",
+    .since = 23,
+    .infer = infer,
+    .evaluate = evaluate,
+    .gradient = gradient,
+    .units = units::attention,
+    .cut = cuts::attention,
+    .cost = cost,
+};
+
+/// AttentionGrad(dy, Q, K, V, mask, past_key, past_value) {those of Attention} -> dQ, dK, dV.
+const Op attention_grad = {
+    .name = "AttentionGrad",
+    .domain = kInternalDomain,
+    .infer = infer_grad,
+    .evaluate = evaluate_grad,
+};
+
+}  // namespace espalier::ops
