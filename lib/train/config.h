@@ -52,6 +52,9 @@ struct TrainConfig {
   Augmentation augmentation;         ///< of training samples only
   double validation_fraction = 0.1;  ///< of the training data, where no validation data are given; in (0, 1)
   int64_t evaluation_batch_size = 256;  ///< at least 1
+  /// Standard errors of top1 by which all epochs must be worse for the weights it came with to be kept; 0: they count as
+  /// an epoch like others. Where the weights came from training on the very validation data, those flatter them.
+  double incoming_margin = 0;
 
   uint64_t seed = 0;                 ///< of split, order, augmentation and dropout
 

@@ -40,6 +40,7 @@ class Trainer {
   double train_batch(int64_t batch, double learning_rate);
   void count_right(const Plan& plan, int64_t batch);
   void validate(EpochEvent& event);
+  bool best_so_far(const EpochEvent& event) const;
   void keep();
   [[noreturn]] void diverged(const std::string& what) const;
 
@@ -165,11 +166,18 @@ void Trainer::validate(EpochEvent& event) {
   event.validation = evaluator_->run(teacher_scores_.defined() ? &teacher_scores_ : nullptr);
   const bool finite = std::isfinite(event.validation.loss);
   if (!finite && event.epoch > 0) diverged("the validation loss");
-  event.best = finite && (result_.epochs.empty() || best_.empty() || event.validation.better_than(result_.best));
+  event.best = finite && (result_.epochs.empty() || best_.empty() || best_so_far(event));
   if (!event.best) return;
   result_.best = event.validation;
   result_.best_epoch = event.epoch;
   keep();
+}
+
+bool Trainer::best_so_far(const EpochEvent& event) const {
+  const double incoming = result_.best.top1;
+  if (result_.best_epoch > 0 || !(config_.incoming_margin > 0) || std::isnan(incoming)) return event.validation.better_than(result_.best);
+  const double error = std::sqrt(incoming * (1 - incoming) / static_cast<double>(std::max<int64_t>(1, event.validation.samples)));
+  return event.validation.top1 >= incoming - config_.incoming_margin * error;
 }
 
 /// Copies the present values of everything that training changes.

@@ -14,7 +14,7 @@ struct TrainData {
 };
 
 /// Trains `model` in place: its parameters, and the running statistics of its BatchNormalization nodes. The weights kept are
-/// those with the best validation metrics, the ones it came with included; nothing else of the model changes. Prints
+/// those with the best validation metrics, the ones it came with included (TrainConfig::incoming_margin); nothing else of the model changes. Prints
 /// nothing. The same seed, thread count and machine type give the same bits.
 /// On any exception the model is as it was: Error(usage) for configuration, Error(bad_data) for models and data that do not fit,
 /// Error(non_finite) with the step where the loss became infinite or NaN, Error(interrupted) where TrainEvents::stop said so.

@@ -10,6 +10,8 @@
 namespace espalier::passes {
 namespace {
 
+constexpr double kIncomingMargin = 2;  // standard errors
+
 int64_t elements(const Graph& graph) {
   int64_t count = 0;
   for (const auto& [v, initializer] : graph.initializers()) {
@@ -42,14 +44,18 @@ TrainConfig config_of(const PassOptions& options, const Resources& resources) {
   return config;
 }
 
+/// Something was cut since the pipeline got the model.
+bool pruned(const Resources& resources, const Graph& graph) {
+  return resources.original && elements(resources.original->graph) > elements(graph);
+}
+
 /// Who teaches, or nullptr.
 const Graph* teacher_of(const PassOptions& options, const Resources& resources, const Graph& graph) {
   const std::string choice = options.text("teacher");
   if (choice == "none") return nullptr;
   if (resources.teacher) return &resources.teacher->graph;
   if (!resources.original) return nullptr;
-  const bool pruned = elements(resources.original->graph) > elements(graph);
-  const bool wanted = choice == "original" || pruned || !resources.train->labelled();
+  const bool wanted = choice == "original" || pruned(resources, graph) || !resources.train->labelled();
   return wanted ? &resources.original->graph : nullptr;
 }
 
@@ -82,7 +88,10 @@ void run(PassContext& context) {
   // The teacher may be the very model that is trained.
   const Graph frozen = teacher ? *teacher : Graph();
   const TrainData data{resources.train, resources.validation, teacher ? &frozen : nullptr};
-  const TrainResult result = train(context.graph(), data, config_of(options, resources), events_of(resources));
+  TrainConfig config = config_of(options, resources);
+  // What was refitted to the original looks better on data that the original was trained on than it is.
+  if (pruned(resources, context.graph())) config.incoming_margin = kIncomingMargin;
+  const TrainResult result = train(context.graph(), data, config, events_of(resources));
 
   const Metrics& first = result.epochs.front().validation;
   context.count("steps", result.steps);
@@ -102,7 +111,7 @@ void run(PassContext& context) {
     throw Error(ErrorKind::verification, fmt::format("finetune reached {:.4f} on the validation data, below the floor of {}", reached,
                                                      options.text("floor")));
   }
-  context.checked({Verification::State::passed, 0, "finite, and not worse than before on the validation data"});
+  context.checked({Verification::State::passed, 0, "finite, and not worse than before on the validation data, but for noise"});
 }
 
 constexpr PassOption kOptions[] = {

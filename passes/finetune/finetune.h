@@ -5,7 +5,8 @@
 namespace espalier::passes {
 
 /// Trains the model on resources.train and keeps the weights that are best on the validation data (resources.validation, or
-/// a share of the training data); the weights it came with count, too. Nothing but weights and running statistics changes.
+/// a share of the training data); the weights it came with count, too (of a pruned model only where all epochs are worse by two
+/// standard errors: data that the original was trained on flatter them). Nothing but weights and running statistics changes.
 ///
 /// Learns from the labels, from a teacher, or from both. The teacher is resources.teacher, or the model as the pipeline got
 /// it where that is larger (something was pruned since) or there are no labels. Costs time: each epoch is one pass over
