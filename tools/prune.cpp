@@ -40,7 +40,8 @@ const Command prune = {
     .summary = "take out whole units (channels); the certificate is checked, nothing is trained",
     .examples = "espalier prune net.onnx -o out.onnx --flops 0.5\n"
                 "espalier prune net.onnx -o out.onnx --ratio 0.3 --criterion l2 --plan-out plan.json\n"
-                "espalier prune net.onnx -o out.onnx --plan plan.json",
+                "espalier prune net.onnx -o out.onnx --plan plan.json\n"
+                "espalier prune streaming.onnx -o out.onnx --ratio 0.5 --state h_in:h_out,c_in:c_out",
     .positional = {"MODEL"},
     .options = options,
     .plan = plan,

@@ -214,7 +214,13 @@ CostTotals cost_at(const UnitTable& table, const Graph& graph) {
   InferOptions options;
   for (const ValueId v : graph.inputs) {
     if (graph.initializer(v) || static_cast<size_t>(v) >= table.facts.size()) continue;
-    if (const auto& dims = table.facts[static_cast<size_t>(v)].dims) options.input_dims.emplace(graph.value(v).name, *dims);
+    const auto& dims = table.facts[static_cast<size_t>(v)].dims;
+    if (!dims) continue;
+    Dims& sizes = options.input_dims.emplace(graph.value(v).name, *dims).first->second;
+    const Type& type = graph.value(v).type;  // a declared state's is cut
+    for (size_t i = 0; type.has_rank() && i < sizes.size(); ++i) {
+      if ((*type.dims)[i].known()) sizes[i] = (*type.dims)[i].value();
+    }
   }
   return graph_cost(graph, infer(graph, options));
 }

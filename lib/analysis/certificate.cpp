@@ -149,6 +149,15 @@ Tensor at_kept(Tensor tensor, const std::vector<Bundle>& kept) {
   return tensor;
 }
 
+/// What the cut graph is fed: states lose what they lost.
+std::map<std::string, Tensor> feeds_of(const UnitTable& table, const CutGraph& cut, std::map<std::string, Tensor> feeds) {
+  for (const StateUnits& s : table.states) {
+    const auto found = feeds.find(table.graph->value(s.input).name);
+    if (found != feeds.end()) found->second = at_kept(found->second, cut.kept[static_cast<size_t>(s.input)]);
+  }
+  return feeds;
+}
+
 }  // namespace
 
 GraphRunner reference_runner() {
@@ -163,11 +172,13 @@ Certificate certify(const UnitTable& table, const std::vector<bool>& keep, const
                     const std::map<std::string, Tensor>& feeds, const GraphRunner& runner) {
   const std::vector<ValueId> values = compared_values(table);
   const auto masked = outputs_of(masked_original(table, keep), values, feeds, runner);
-  const auto left = outputs_of(cut.graph, values, feeds, runner);
+  const auto left = outputs_of(cut.graph, values, feeds_of(table, cut, feeds), runner);
   const auto whole = outputs_of(*table.graph, values, feeds, runner);
   Certificate result;
-  for (const auto& [name, tensor] : masked) {
-    result.error = std::max(result.error, difference(tensor, left.at(name)));
+  for (const ValueId v : values) {
+    const std::string& name = table.graph->value(v).name;
+    const Tensor& tensor = masked.at(name);
+    result.error = std::max(result.error, difference(at_kept(tensor, cut.kept[static_cast<size_t>(v)]), left.at(name)));
     result.moved = std::max(result.moved, difference(tensor, whole.at(name)));
     ++result.values;
   }
@@ -179,7 +190,7 @@ std::optional<InnerDifference> first_difference(const UnitTable& table, const st
                                                 const std::map<std::string, Tensor>& feeds, double tolerance) {
   const ReferenceOptions options{.all_values = true, .in_double = true};
   const auto masked = run_reference(without_rounding(masked_original(table, keep)), feeds, options);
-  const auto left = run_reference(without_rounding(cut.graph), feeds, options);
+  const auto left = run_reference(without_rounding(cut.graph), feeds_of(table, cut, feeds), options);
   for (const NodeId id : visited_nodes(table)) {
     for (const ValueId v : table.graph->node(id).outputs) {
       if (v == kNone) continue;

@@ -18,11 +18,12 @@ class Surgeon {
 
   CutGraph run() {
     const std::vector<NodeId> nodes = visited_nodes(table_);
+    cut_states(nodes);
     for (size_t i = 0; i < nodes.size(); ++i) visit(nodes[i], next_of(nodes[i]));
     for (const ValueId v : original_.outputs) pin_output(v);
     for (const ValueId v : original_.outputs) {
       const auto& left = state_.kept[static_cast<size_t>(v)];
-      if (left.empty()) continue;
+      if (left.empty() || is_whole_state(v)) continue;
       const Bundle* b = find_ragged(table_.bundles[static_cast<size_t>(v)], left[0].ragged);
       throw Inexpressible(b ? b->ids : IndexArray(), "its order would have to be restored for a graph output");
     }
@@ -33,6 +34,40 @@ class Surgeon {
   }
 
  private:
+  /// The input of a declared state holds what is left of it, in its original order.
+  void cut_states(const std::vector<NodeId>& nodes) {
+    for (const StateUnits& s : table_.states) {
+      if (nodes.empty()) return;
+      const auto left = CutContext(state_, nodes.front(), kNone).canonical(s.input);
+      state_.kept[static_cast<size_t>(s.input)] = left;
+      for (const ValueId v : {s.input, s.output}) {
+        Type& type = state_.graph.value(v).type;
+        for (const Bundle& b : left) {
+          if (type.has_rank()) (*type.dims)[static_cast<size_t>(b.ragged)] = b.length();
+        }
+      }
+    }
+  }
+
+  /// The output of a declared state: what is left lies as the input of the next run has it.
+  bool is_whole_state(ValueId v) const {
+    for (const StateUnits& s : table_.states) {
+      if (s.output != v) continue;
+      const auto &in = state_.kept[static_cast<size_t>(s.input)], &out = state_.kept[static_cast<size_t>(v)];
+      return std::all_of(out.begin(), out.end(), [&](const Bundle& b) {
+        const Bundle* same = find_ragged(in, b.ragged);
+        const std::vector<int> axes = same ? merged_axes(same->axes, b.axes) : b.axes;
+        const Dims& dims = *table_.facts[static_cast<size_t>(v)].dims;
+        return same && spread(*same, axes, dims) == spread(b, axes, dims);
+      });
+    }
+    return false;
+  }
+
+  bool is_state(ValueId v) const {
+    return std::any_of(table_.states.begin(), table_.states.end(), [v](const StateUnits& s) { return s.input == v || s.output == v; });
+  }
+
   /// Constants that are computed from sizes of other values: cut sizes would change them, so they are pinned.
   void mark_sizes() {
     from_sizes_.resize(original_.value_count());
@@ -131,14 +166,17 @@ class Surgeon {
     Graph& g = state_.graph;
     for (size_t i = 0; i < original_.value_count(); ++i) {
       Value& value = g.value(static_cast<ValueId>(i));
-      if (state_.kept[i].empty() || !value.declared) continue;
+      if (state_.kept[i].empty() || !value.declared || is_state(static_cast<ValueId>(i))) continue;
       value.declared = false;
       value.type = {};
     }
     InferOptions options;
     std::map<std::string, Dims> inputs;
     for (const ValueId v : g.inputs) {
-      if (!g.initializer(v) && table_.facts[static_cast<size_t>(v)].dims) inputs.emplace(g.value(v).name, *table_.facts[static_cast<size_t>(v)].dims);
+      const auto& dims = table_.facts[static_cast<size_t>(v)].dims;
+      if (g.initializer(v) || !dims) continue;
+      Dims& left = inputs.emplace(g.value(v).name, *dims).first->second;
+      for (const Bundle& b : state_.kept[static_cast<size_t>(v)]) left[static_cast<size_t>(b.ragged)] = b.length();
     }
     options.input_dims = std::move(inputs);
     options.fold_bytes_per_tensor = 1 << 16;

@@ -9,45 +9,6 @@
 namespace espalier {
 namespace {
 
-/// Weights behind Reshape or Transpose are folded whatever their size.
-constexpr int64_t kFoldBytes = int64_t{1} << 32;
-
-InferOptions unit_options() {
-  InferOptions options;
-  options.fold_bytes_per_tensor = kFoldBytes;
-  options.fold_bytes = kFoldBytes;
-  return options;
-}
-
-/// The inputs are declared with just these sizes: nothing has to be bound.
-bool declared_whole(const Graph& graph, const std::map<std::string, Dims>& dims) {
-  return std::all_of(dims.begin(), dims.end(), [&](const auto& entry) {
-    const auto declared = graph.value(graph.find_value(entry.first)).type.known_dims();
-    return declared && *declared == entry.second;
-  });
-}
-
-std::vector<UnitFact> unit_facts(const Graph& graph, const std::map<std::string, Dims>& given) {
-  InferOptions options = unit_options();
-  const FactTable symbolic = infer(graph, options);
-  options.input_dims = concrete_inputs(graph, given);
-  const FactTable bound = declared_whole(graph, options.input_dims) ? symbolic : infer(graph, options);
-  std::vector<UnitFact> result(graph.value_count());
-  for (size_t i = 0; i < result.size(); ++i) {
-    const auto v = static_cast<ValueId>(i);
-    UnitFact& fact = result[i];
-    const Type &type = bound.type(v), &open = symbolic.type(v);
-    if (!type.is_tensor()) continue;
-    fact.type = type.elem_type;
-    fact.dims = type.known_dims();
-    fact.constant = bound[v].constant;
-    fact.bound = !symbolic.constant(v);
-    fact.symbolic = open.dims && type.dims && open.dims->size() == type.dims->size() ? *open.dims
-                                                                                      : SymbolicDims(type.dims ? type.dims->size() : 0);
-  }
-  return result;
-}
-
 std::vector<bool> live_nodes(const Graph& graph) {
   std::vector<bool> needed(graph.value_count()), live(graph.node_limit());
   for (const ValueId v : graph.outputs) needed[static_cast<size_t>(v)] = true;
@@ -136,7 +97,7 @@ class Grouping {
 
   std::string name_of(int32_t unit) const {
     for (const UnitBirth& birth : table_.births) {
-      if (unit >= birth.first && unit < birth.first + birth.count) return node_name(*table_.graph, birth.node);
+      if (unit >= birth.first && unit < birth.first + birth.count) return birth_name(*table_.graph, birth);
     }
     return "unit " + std::to_string(unit);
   }
@@ -214,25 +175,8 @@ std::string node_name(const Graph& graph, NodeId id) {
   return node.op_type;
 }
 
-UnitTable assign_units(const Graph& graph, const std::map<std::string, Dims>& input_dims) {
-  UnitTable table;
-  table.graph = &graph;
-  table.facts = unit_facts(graph, input_dims);
-  table.bundles.resize(graph.value_count());
-  for (const NodeId id : visited_nodes(table)) {
-    UnitContext context(table, id);
-    for (const ValueId v : captured_values(graph, graph.node(id))) {
-      context.freeze_value(v, graph.node(id).where() + " reads it from outside its body");
-    }
-    const Op* op = unit_op(table, graph.node(id));
-    if (op) op->units(context);
-    else context.opaque();
-  }
-  for (const ValueId v : graph.outputs) {
-    for (const Bundle& b : table.bundles[static_cast<size_t>(v)]) table.units.freeze(b.ids, "graph output");
-  }
-  table.finish();
-  return table;
+std::string birth_name(const Graph& graph, const UnitBirth& birth) {
+  return birth.node == kNone ? graph.value(birth.state).name : node_name(graph, birth.node);
 }
 
 std::vector<UnitGroup> unit_groups(const UnitTable& table) { return Grouping(table).run(); }

@@ -10,11 +10,16 @@
 
 namespace espalier {
 
+/// A state that a caller carries from run to run: what the output holds goes into the input of the next run.
+using DeclaredState = std::pair<std::string, std::string>;  ///< names of the graph input and of the graph output
+
 /// Unit ids of a graph: DESIGN.md section 7. Ids are born at weights and follow each op's index semantics; joined ids are
 /// one unit, which goes or stays whole. `graph` is kept by address and must outlive the result.
 /// input_dims: sizes of graph inputs by name; symbolic and unknown sizes of others are taken as 1.
-/// Throws Error(bad_data) as infer() does.
-UnitTable assign_units(const Graph& graph, const std::map<std::string, Dims>& input_dims = {});
+/// states: inputs and outputs that may shrink together. Such an input bears the ids that arrive at its output, on the same
+/// axes; joined, they are not frozen for being outside. What finds no common form stays frozen, with that reason.
+/// Throws Error(bad_data) as infer() does, Error(usage) for a state that is no input and output of one shape.
+UnitTable assign_units(const Graph& graph, const std::map<std::string, Dims>& input_dims = {}, const std::vector<DeclaredState>& states = {});
 
 /// The dims given, completed by the declared ones with 1 for what is not known.
 std::map<std::string, Dims> concrete_inputs(const Graph& graph, const std::map<std::string, Dims>& given = {});
@@ -45,5 +50,7 @@ const Op* unit_op(const UnitTable& table, const Node& node);
 
 /// A name for a node: its own, or that of its first output.
 std::string node_name(const Graph& graph, NodeId id);
+/// A name for where units are born: a node's, or a declared state's.
+std::string birth_name(const Graph& graph, const UnitBirth& birth);
 
 }  // namespace espalier

@@ -51,9 +51,10 @@ struct StateUnits {
 
 /// Ids of one birth: [first, first + count), by a node.
 struct UnitBirth {
-  NodeId node = kNone;  ///< kNone: at a state that is a graph input
+  NodeId node = kNone;
   int32_t first = 0;
   int32_t count = 0;
+  ValueId state = kNone;  ///< where node is kNone: the declared state, a graph input
 };
 
 /// The ids of a whole graph.

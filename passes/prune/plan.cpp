@@ -51,10 +51,10 @@ struct Born {
 /// Births by node name, in order of birth. Positions of a node's births are counted through.
 std::vector<std::pair<std::string, Born>> births_by_node(const UnitTable& table) {
   std::vector<std::pair<std::string, Born>> result;
-  std::map<NodeId, size_t> place;
+  std::map<std::pair<NodeId, ValueId>, size_t> place;
   for (const UnitBirth& birth : table.births) {
-    const auto [at, fresh] = place.try_emplace(birth.node, result.size());
-    if (fresh) result.push_back({node_name(*table.graph, birth.node), Born{birth.node, {}, 0}});
+    const auto [at, fresh] = place.try_emplace({birth.node, birth.state}, result.size());
+    if (fresh) result.push_back({birth_name(*table.graph, birth), Born{birth.node, {}, 0}});
     Born& born = result[at->second].second;
     born.births.push_back(birth);
     born.channels += birth.count;

@@ -10,6 +10,7 @@
 #include "lib/base/file.h"
 #include "passes/compare.h"
 #include "passes/prune/plan.h"
+#include "passes/prune/states.h"
 #include "passes/prune/trial.h"
 #include "passes/resources.h"
 
@@ -31,6 +32,7 @@ constexpr PassOption kOptions[] = {
     {.name = "scope", .kind = Kind::text, .fallback = "auto", .help = "units compete in the whole net or in their group; auto: as criterion, global without data", .choices = "auto|global|layer"},
     {.name = "align", .kind = Kind::text, .fallback = "auto", .help = "kept counts are multiples of this: a number, or auto"},
     {.name = "keep", .kind = Kind::text, .fallback = "", .help = "regular expression of nodes whose units stay"},
+    {.name = "state", .kind = Kind::text, .fallback = "", .help = "an input and the output that holds it for the next run, which may shrink together: IN:OUT, more behind commas"},
     {.name = "plan", .kind = Kind::text, .fallback = "", .help = "file of the units that stay, instead of a budget"},
     {.name = "plan-out", .kind = Kind::text, .fallback = "", .help = "file to write the plan to"},
     {.name = "reconstruct", .kind = Kind::flag, .fallback = "true", .help = "where data are given, weights that read what went are refitted by least squares"},
@@ -78,7 +80,7 @@ void keep_named(UnitTable& table, const std::string& pattern) {
   }
   bool any = false;
   for (const UnitBirth& birth : table.births) {
-    if (!std::regex_search(node_name(*table.graph, birth.node), expression)) continue;
+    if (!std::regex_search(birth_name(*table.graph, birth), expression)) continue;
     any = true;
     table.units.freeze(IndexArray::range(birth.first, birth.first + birth.count), "kept as asked");
   }
@@ -150,7 +152,7 @@ void note_reconstruction(PassContext& c, const Reconstructed& made) {
 
 void run(PassContext& c) {
   const Graph original = c.graph();
-  UnitTable assigned = assign_units(original, sizes_of(original, c.resources()));
+  UnitTable assigned = assign_units(original, sizes_of(original, c.resources()), states_of(original, c.options().text("state")));
   keep_named(assigned, c.options().text("keep"));
   note_frozen(c, assigned);
   const CostTotals before = cost_at(assigned, original);
@@ -177,6 +179,7 @@ void run(PassContext& c) {
     const std::string made_by = "prune" + c.options().str() + trial.way;
     write_file(c.options().text("plan-out"), print_plan(make_plan(assigned, keep, trial.scores, made_by)));
   }
+  note_states(c, assigned, chosen.cut.graph);
   c.graph() = std::move(chosen.cut.graph);
   if (c.model().ir_version < 4) c.model().ir_version = 4;  // from IR 4 on an initialiser need not be an input
 }

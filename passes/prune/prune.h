@@ -14,7 +14,11 @@ namespace espalier {
 // out of reach takes all that can go and is reported as missed. Where there are data the weights that read what went are
 // then refitted by least squares (reconstruct.h), and what is left to auto is chosen on validation data (trial.h).
 //
-// Options: one budget (flops, params or ratio) or a plan; criterion, scope, align, keep, plan, plan-out, reconstruct.
+// A model that carries states from call to call (an LSTM's h and c as inputs and outputs) is frozen by them, unless the pairs are
+// declared: state=h_in:h_out,c_in:c_out. Both ends then shrink with the units, and the report says what the interface became.
+//
+// Options: one budget (flops, params or ratio) or a plan; criterion, scope, align, keep, state, plan, plan-out,
+// reconstruct.
 namespace passes {
 extern const Pass prune;
 }

@@ -1,0 +1,36 @@
+#include "passes/prune/states.h"
+
+#include <algorithm>
+#include <sstream>
+
+#include "lib/base/error.h"
+
+namespace espalier::passes {
+
+std::vector<DeclaredState> states_of(const Graph& graph, const std::string& text) {
+  const auto among = [&](const std::vector<ValueId>& values, const std::string& name) {
+    const ValueId v = graph.find_value(name);
+    return v != kNone && std::find(values.begin(), values.end(), v) != values.end();
+  };
+  std::vector<DeclaredState> states;
+  std::istringstream parts(text);
+  for (std::string part; std::getline(parts, part, ',');) {
+    bool found = false;
+    for (size_t at = part.find(':'); !found && at != std::string::npos; at = part.find(':', at + 1)) {
+      found = among(graph.inputs, part.substr(0, at)) && among(graph.outputs, part.substr(at + 1));
+      if (found) states.emplace_back(part.substr(0, at), part.substr(at + 1));
+    }
+    if (!found) throw Error(ErrorKind::usage, "state '" + part + "' is no input:output of the model").hint("espalier info lists both");
+  }
+  return states;
+}
+
+void note_states(PassContext& c, const UnitTable& table, const Graph& cut) {
+  for (const StateUnits& s : table.states) {
+    const std::string &in = table.graph->value(s.input).name, &out = table.graph->value(s.output).name;
+    const std::string was = table.graph->value(s.input).type.str(), now = cut.value(s.input).type.str();
+    c.note("interface: state '" + in + "' -> '" + out + "' is " + (was == now ? now + " as before" : now + ", was " + was));
+  }
+}
+
+}  // namespace espalier::passes
