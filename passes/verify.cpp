@@ -32,6 +32,8 @@ double compare_once(const CutPair& cut, const Feeds& feeds, Contract contract) {
   }
   double worst = 0;
   for (const auto& [a, b] : cut.compared) {
+    if (!expected.contains(a) && !actual.contains(b)) continue;  // no tensors, though nothing declared it
+    if (!expected.contains(a) || !actual.contains(b)) throw Error(ErrorKind::verification, "output '" + a + "' is a tensor in one graph only");
     const OutputDifference d = difference(a, expected.at(a), actual.at(b));
     const double allowed = exact ? 0 : tolerance(d.type);
     if (!d.comparable || d.relative() > allowed) throw Error(ErrorKind::verification, describe(d, allowed));
@@ -75,6 +77,17 @@ std::string joined(const std::vector<std::string>& parts) {
   return result;
 }
 
+/// Only tensors are compared; the report says what is not.
+void leave_out_sequences(CutPair& cut) {
+  const auto no_tensor = [&](const std::pair<std::string, std::string>& names) {
+    const Type& type = cut.before.value(cut.before.find_value(names.first)).type;
+    if (type.kind != Type::Kind::sequence && type.kind != Type::Kind::optional) return false;
+    cut.open.push_back(fmt::format("output '{}' is {}, which is not compared", names.first, type.str()));
+    return true;
+  };
+  std::erase_if(cut.compared, no_tensor);
+}
+
 }  // namespace
 
 Verification verify_outputs(const Graph& before, const Graph& after, Contract contract, const Resources& resources) {
@@ -82,7 +95,8 @@ Verification verify_outputs(const Graph& before, const Graph& after, Contract co
   if (!resources.check_inputs.empty()) {
     for (const auto& [input, tensor] : resources.check_inputs.front()) fed.insert(input);
   }
-  const CutPair cut = cut_at_opaque_nodes(before, after, fed);
+  CutPair cut = cut_at_opaque_nodes(before, after, fed);
+  leave_out_sequences(cut);
   if (cut.compared.empty()) return {Verification::State::unverified, 0, "nothing could be compared: " + joined(cut.open)};
 
   std::vector<Feeds> sets;

@@ -58,12 +58,16 @@ void Compiler::choose_parameters(const Graph& original) {
     const auto add = [&](ValueId v) {
       if (v != kNone && graph_.initializer(v) && store_.contains(graph_.value(v).name)) parameters_.insert(v);
     };
-    for (const ValueId v : trainable_parameters(graph_, facts_)) add(v);
-    for (const StatePair& pair : graph_.state_pairs) add(pair.input);
-    for (const NodeId id : graph_.nodes()) {
-      const Node& node = graph_.node(id);
-      if (node.op_type != "BatchNormalization") continue;
-      for (size_t i = 1; i < node.inputs.size(); ++i) add(node.inputs[i]);
+    if (options_.parameters) {
+      for (const std::string& name : *options_.parameters) add(graph_.find_value(name));
+    } else {
+      for (const ValueId v : trainable_parameters(graph_, facts_)) add(v);
+      for (const StatePair& pair : graph_.state_pairs) add(pair.input);
+      for (const NodeId id : graph_.nodes()) {
+        const Node& node = graph_.node(id);
+        if (node.op_type != "BatchNormalization") continue;
+        for (size_t i = 1; i < node.inputs.size(); ++i) add(node.inputs[i]);
+      }
     }
   }
   InferOptions options = infer_options(options_);
@@ -102,6 +106,21 @@ std::vector<NodeId> Compiler::live_nodes() const {
   }
   std::reverse(live.begin(), live.end());
   return live;
+}
+
+bool Compiler::is_static() const {
+  const auto sized = [&](ValueId v) {
+    return v == kNone || facts_.constant(v) || (facts_.type(v).is_tensor() && facts_.type(v).known_dims());
+  };
+  const auto live = live_nodes();
+  return std::all_of(live.begin(), live.end(), [&](NodeId id) {
+    const Node& node = graph_.node(id);
+    const bool bodies = std::any_of(node.attributes.begin(), node.attributes.end(),
+                                    [](const Attribute& a) { return std::holds_alternative<Body>(a.value); });
+    if (!find_op(node)) return true;
+    return !bodies && std::all_of(node.inputs.begin(), node.inputs.end(), sized) &&
+           std::all_of(node.outputs.begin(), node.outputs.end(), sized);
+  });
 }
 
 void Compiler::place_inputs() {
@@ -214,7 +233,7 @@ void Compiler::emit_fallback(NodeId id) {
 Layout Compiler::layout_of(ValueId v) const {
   const auto found = places_.find(v);
   if (found != places_.end()) return found->second.front().layout;
-  check(is_weight(v), "a value that lies somewhere: " + graph_.value(v).name);
+  // A weight, or a value that only lends its shape and so is never made.
   return plain_layout(graph_, facts_, v);
 }
 

@@ -2,6 +2,8 @@
 
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -19,6 +21,10 @@ struct CompileOptions {
   /// The weights will not change while the plan lives: they are taken from the graph itself, not from the store, and
   /// what follows from them alone is calculated now. For evaluation and timing.
   bool frozen = false;
+  /// Of a part of a larger graph: the names of exactly those initialisers that are parameters, which the part alone cannot tell.
+  std::optional<std::set<std::string>> parameters = std::nullopt;
+  /// It is known to be one program: no stages.
+  bool single = false;
 };
 
 /// What a plan consists of; counted once when it is compiled.
@@ -41,6 +47,8 @@ struct StepProfile {
 /// A graph compiled for fixed input sizes: one arena, every primitive made, every argument bound. Inference, calibration,
 /// evaluation and training are all plans. States (Graph::state_pairs) live in the store and are updated by run().
 /// A node whose op has no fast step runs its reference; an opaque node is an Error(bad_data) that names it.
+/// A graph with control flow, or with sizes that depend on data, is run in stages (Session): these plans allocate, and
+/// sizes of their outputs may change from run to run.
 class Plan {
  public:
   /// The store must outlive the plan; initialisers that it does not hold yet are added to it.
@@ -60,6 +68,10 @@ class Plan {
   /// Copies a tensor in; throws Error(bad_data) unless type and dims are the input's.
   void feed(std::string_view name, const Tensor& tensor);
 
+  /// Whether all sizes are known before it runs. Otherwise the memory of outputs, and dims that depend on data, are there
+  /// after run() only.
+  bool is_static() const;
+
   /// Runs all steps. Allocates and creates nothing (fallback steps apart).
   void run();
 
@@ -73,7 +85,7 @@ class Plan {
   const Dims& output_dims(std::string_view name) const;
   Tensor output_tensor(std::string_view name) const;  ///< a copy
 
-  const PlanCounters& counters() const;
+  PlanCounters counters() const;
   void set_profiling(bool on);
   std::vector<StepProfile> profile() const;
 

@@ -59,16 +59,25 @@ Evaluator::Evaluator(const Graph& graph, ParameterStore& store, const Dataset& d
   compile.frozen = frozen;
   Graph scoring = with_scores(graph, options.output, !data.labelled() || data.has_classes(), score_);
   plans_.emplace(std::move(scoring), store, sample_dims(input_slots(graph), batcher_), compile);
-  check_scores(data_, plans_->plan(batcher_.batch_size(0)), score_, batcher_.batch_size(0));
+  Plan& first = plans_->plan(batcher_.batch_size(0));
+  if (!first.is_static()) {  // its sizes are known when it has run
+    fill(first, 0);
+    first.run();
+  }
+  check_scores(data_, first, score_, batcher_.batch_size(0));
   plans_->plan(batcher_.batch_size(batcher_.batches() - 1));
 }
 
-void Evaluator::for_each_batch(const std::function<void(std::span<const float>, const Dims&, int64_t, int64_t)>& body) {
+void Evaluator::fill(Plan& plan, int64_t batch) {
   const std::vector<InputSlot> slots = input_slots(plans_->graph());
+  for (size_t i = 0; i < slots.size(); ++i) batcher_.fill(batch, i, plan.input(slots[i].name));
+}
+
+void Evaluator::for_each_batch(const std::function<void(std::span<const float>, const Dims&, int64_t, int64_t)>& body) {
   for (int64_t b = 0, done = 0; b < batcher_.batches(); ++b) {
     if (options_.stop && options_.stop()) throw Error(ErrorKind::interrupted, "evaluation was interrupted");
     Plan& plan = plans_->plan(batcher_.batch_size(b));
-    for (size_t i = 0; i < slots.size(); ++i) batcher_.fill(b, i, plan.input(slots[i].name));
+    fill(plan, b);
     plan.run();
     body(plan.output_as<float>(score_), plan.output_dims(score_), b, done);
     done += batcher_.batch_size(b);

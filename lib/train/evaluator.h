@@ -37,6 +37,7 @@ class Evaluator {
 
  private:
   /// Runs batch by batch and hands over scores, their dims and the first sample's number.
+  void fill(Plan& plan, int64_t batch);
   void for_each_batch(const std::function<void(std::span<const float>, const Dims&, int64_t, int64_t)>& body);
 
   Dataset data_;
