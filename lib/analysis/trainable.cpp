@@ -8,16 +8,43 @@ namespace {
 
 class Search {
  public:
-  Search(const Graph& graph, const FactTable& facts) : graph_(graph), facts_(facts), weighted_(graph.value_count(), false) {}
+  /// `outer`: of the graph around, where this is a body.
+  Search(const Graph& graph, const FactTable& facts, Search* outer)
+      : graph_(graph), facts_(facts), outer_(outer), weighted_(graph.value_count(), false) {}
 
   std::vector<ValueId> run() {
+    for (size_t i = 0; outer_ && i < graph_.value_count(); ++i) {
+      const ValueId v = outside(static_cast<ValueId>(i));
+      weighted_[i] = v != kNone && outer_->weighted_[v];
+    }
     for (const NodeId id : graph_.nodes()) visit(id);
     return std::move(found_);
   }
 
  private:
+  /// The value of the graph around that a body's value stands for.
+  ValueId outside(ValueId v) const {
+    return outer_ && graph_.value(v).captured ? outer_->graph_.find_value(graph_.value(v).name) : kNone;
+  }
+
+  /// What the branches of an If read from outside is trained through it; constants inside them are not.
+  void visit_branches(NodeId id) {
+    const Node& node = graph_.node(id);
+    for (const Attribute& a : node.attributes) {
+      const auto* body = std::get_if<Body>(&a.value);
+      const FactTable* inside = body ? facts_.body(id, a.name) : nullptr;
+      if (!inside) continue;
+      Search search(**body, *inside, this);
+      search.run();
+      for (size_t i = 0; i < node.outputs.size() && i < (*body)->outputs.size(); ++i) {
+        if (node.has_output(i) && search.weighted_[(*body)->outputs[i]]) weighted_[node.outputs[i]] = true;
+      }
+    }
+  }
+
   void visit(NodeId id) {
     const Node& node = graph_.node(id);
+    if (node.domain.empty() && node.op_type == "If") return visit_branches(id);
     const Op* op = find_op(node);
     if (!op || !node.has_output(0) || facts_.constant(node.outputs[0])) return;
     bool weighted = op->is_view && node.has_input(0) && weighted_[node.inputs[0]];
@@ -66,6 +93,8 @@ class Search {
         if (!is_float(constant->type())) continue;
         if (std::find(found_.begin(), found_.end(), v) == found_.end()) found_.push_back(v);
         any = true;
+      } else if (outside(v) != kNone) {
+        any = outer_->add(outside(v)) || any;
       } else if (const NodeId made_by = graph_.producer(v); made_by != kNone) {
         const auto sources = rearranged(graph_.node(made_by));
         open.insert(open.end(), sources.rbegin(), sources.rend());
@@ -85,6 +114,7 @@ class Search {
 
   const Graph& graph_;
   const FactTable& facts_;
+  Search* outer_;
   std::vector<bool> weighted_;
   std::vector<ValueId> found_;
 };
@@ -92,7 +122,7 @@ class Search {
 }  // namespace
 
 std::vector<ValueId> trainable_parameters(const Graph& graph, const FactTable& facts) {
-  return Search(graph, facts).run();
+  return Search(graph, facts, nullptr).run();
 }
 
 }  // namespace espalier

@@ -12,7 +12,8 @@ namespace espalier {
 /// MatMul, norm scale and bias ...), or the constant operand of an Add, Sub, Mul or Div whose other operand comes from such
 /// an op, directly or through views and other such operands, and which has more than one element (a scalar there is an
 /// epsilon or a fixed factor). It is found through Identity, Transpose and views of it. Not trainable: masks, means and
-/// variances of BatchNormalization, constants of other ops, integers, and what only opaque ops read.
+/// variances of BatchNormalization, constants of other ops, integers, and what only opaque ops read. What the branches of an
+/// If read of the graph counts as if it stood there; constants inside branches and what Loop and Scan read do not.
 std::vector<ValueId> trainable_parameters(const Graph& graph, const FactTable& facts);
 
 }  // namespace espalier

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "lib/analysis/infer.h"
+#include "lib/analysis/unit_groups.h"
+#include "lib/autodiff/branch_gradient.h"
 #include "lib/base/error.h"
 #include "lib/ops/gradient.h"
 #include "lib/ops/op.h"
@@ -12,9 +15,10 @@ namespace espalier {
 namespace {
 
 /// Facts in which what training changes is no constant.
-FactTable training_facts(const Graph& forward, std::span<const ValueId> wanted) {
+FactTable training_facts(const Graph& forward, std::span<const ValueId> wanted, const std::map<std::string, Fact>& captured) {
   Graph graph = forward;
   InferOptions options;
+  options.captured = captured;
   const auto feed = [&](ValueId id) {
     const Tensor* start = graph.initializer(id);
     if (!start) return;
@@ -35,10 +39,12 @@ bool carries_gradient(const Type& type, const Node& node) {
   return type.kind == Type::Kind::unknown || (type.is_tensor() && (is_float(type.elem_type) || type.elem_type == DataType::undefined));
 }
 
+bool has_branches(const Node& node) { return node.domain.empty() && node.op_type == "If"; }
+
 /// The backward half of a graph in the making.
 class Backward {
  public:
-  Backward(const Graph& forward, ValueId loss, std::span<const ValueId> wanted);
+  Backward(const Graph& forward, ValueId loss, std::span<const ValueId> wanted, const std::map<std::string, Fact>& captured);
   TrainingGraph build();
 
  private:
@@ -51,6 +57,7 @@ class Backward {
   ValueId seed();
   ValueId summed(ValueId value);
   void visit(NodeId id);
+  void visit_branches(NodeId id, const std::vector<ValueId>& grads);
   void drop_unused();
   ValueId scalar(double value, DataType type);
   NodeId add(Node node);
@@ -60,6 +67,7 @@ class Backward {
   std::vector<ValueId> wanted_;
   FactTable facts_;
   std::vector<NodeId> forward_nodes_;
+  std::vector<std::vector<ValueId>> reads_;  // by forward node: inputs, and what bodies capture
   std::vector<bool> marked_;   // by value: depends on a wanted value
   std::vector<bool> on_path_;  // by value: marked, and the loss depends on it
   std::vector<std::vector<ValueId>> contributions_;  // by value: gradients that have arrived
@@ -114,15 +122,23 @@ class NodeGradient final : public GradientContext {
   std::vector<ValueId> grads_;
 };
 
-Backward::Backward(const Graph& forward, ValueId loss, std::span<const ValueId> wanted)
+Backward::Backward(const Graph& forward, ValueId loss, std::span<const ValueId> wanted, const std::map<std::string, Fact>& captured)
     : graph_(forward),
       loss_(loss),
       wanted_(wanted.begin(), wanted.end()),
-      facts_(training_facts(forward, wanted)),
+      facts_(training_facts(forward, wanted, captured)),
       forward_nodes_(forward.nodes().begin(), forward.nodes().end()),
+      reads_(forward.node_limit()),
       marked_(forward.value_count(), false),
       on_path_(forward.value_count(), false),
-      contributions_(forward.value_count()) {}
+      contributions_(forward.value_count()) {
+  for (const NodeId id : forward_nodes_) {
+    const Node& node = forward.node(id);
+    auto& reads = reads_[static_cast<size_t>(id)];
+    std::copy_if(node.inputs.begin(), node.inputs.end(), std::back_inserter(reads), [](ValueId v) { return v != kNone; });
+    for (const ValueId v : captured_values(forward, node)) reads.push_back(v);
+  }
+}
 
 void Backward::mark_forward() {
   for (const ValueId id : wanted_) {
@@ -131,7 +147,8 @@ void Backward::mark_forward() {
   }
   for (const NodeId id : forward_nodes_) {
     const Node& node = graph_.node(id);
-    const bool depends = std::any_of(node.inputs.begin(), node.inputs.end(), [&](ValueId v) { return v != kNone && marked_[v]; });
+    const auto& reads = reads_[static_cast<size_t>(id)];
+    const bool depends = std::any_of(reads.begin(), reads.end(), [&](ValueId v) { return marked_[v]; });
     if (!depends) continue;
     for (const ValueId v : node.outputs) {
       if (v != kNone && carries_gradient(facts_.type(v), node)) marked_[v] = true;
@@ -145,8 +162,8 @@ void Backward::mark_path() {
     const Node& node = graph_.node(*id);
     const bool used = std::any_of(node.outputs.begin(), node.outputs.end(), [&](ValueId v) { return v != kNone && on_path_[v]; });
     if (!used) continue;
-    for (const ValueId v : node.inputs) {
-      if (v != kNone && marked_[v]) on_path_[v] = true;
+    for (const ValueId v : reads_[static_cast<size_t>(*id)]) {
+      if (marked_[v]) on_path_[v] = true;
     }
   }
 }
@@ -156,8 +173,9 @@ void Backward::check_path() const {
   for (const NodeId id : forward_nodes_) {
     const Node& node = graph_.node(id);
     const auto on_path = [&](ValueId v) { return v != kNone && on_path_[v]; };
+    const auto& reads = reads_[static_cast<size_t>(id)];
     if (!std::any_of(node.outputs.begin(), node.outputs.end(), on_path)) continue;
-    if (!std::any_of(node.inputs.begin(), node.inputs.end(), on_path)) continue;
+    if (!std::any_of(reads.begin(), reads.end(), on_path)) continue;
     const Op* op = find_op(node);
     if (op && op->gradient) continue;
     missing += (missing.empty() ? "" : ", ") + node.where();
@@ -221,30 +239,67 @@ ValueId Backward::summed(ValueId value) {
 void Backward::visit(NodeId id) {
   const Node& node = graph_.node(id);
   const auto on_path = [&](ValueId v) { return v != kNone && on_path_[v]; };
+  const auto& reads = reads_[static_cast<size_t>(id)];
   if (!std::any_of(node.outputs.begin(), node.outputs.end(), on_path)) return;
-  if (!std::any_of(node.inputs.begin(), node.inputs.end(), on_path)) return;
+  if (!std::any_of(reads.begin(), reads.end(), on_path)) return;
   const Op* op = find_op(node);
   std::vector<ValueId> grads;
   const std::vector<ValueId> outputs = node.outputs;  // summed() adds nodes, which moves them
   for (const ValueId v : outputs) grads.push_back(v == kNone ? kNone : summed(v));
   if (std::all_of(grads.begin(), grads.end(), [](ValueId v) { return v == kNone; })) return;
+  if (has_branches(graph_.node(id))) return visit_branches(id, grads);
   NodeGradient context(*this, id, std::move(grads));
   op->gradient(context);
+}
+
+/// An If on the same condition, whose branches make the gradients of what they read from outside.
+void Backward::visit_branches(NodeId id, const std::vector<ValueId>& grads) {
+  const Node forward = graph_.node(id);
+  BranchRequest request;
+  std::vector<ValueId> wanted;
+  for (const ValueId v : captured_values(graph_, forward)) {
+    request.facts[graph_.value(v).name] = facts_[v];
+    if (!marked_[v]) continue;
+    wanted.push_back(v);
+    request.wanted.push_back(graph_.value(v).name);
+  }
+  for (size_t i = 0; i < grads.size(); ++i) {
+    request.grads.push_back(grads[i] == kNone ? "" : graph_.value(grads[i]).name);
+    if (grads[i] != kNone) request.facts[request.grads.back()] = Fact{facts_.type(forward.outputs[i]), {}, {}};
+  }
+  Node node;
+  node.op_type = forward.op_type;
+  node.version = forward.version;
+  node.name = "grad/" + (forward.name.empty() ? forward.op_type : forward.name);
+  node.inputs = forward.inputs;
+  node.forward_of = id;
+  for (const char* attribute : {"then_branch", "else_branch"}) {
+    node.attributes.push_back({attribute, branch_gradient(*forward.require<Body>(attribute), request), ""});
+  }
+  for (const ValueId v : wanted) {
+    node.outputs.push_back(graph_.add_value("grad/" + graph_.value(v).name));
+    contributions_[v].push_back(node.outputs.back());
+  }
+  add(std::move(node));
 }
 
 /// Erases backward nodes whose results nobody reads and omits single outputs that nobody reads.
 void Backward::drop_unused() {
   if (first_backward_ == kNone) return;
   const std::vector<NodeId> order(graph_.nodes().begin(), graph_.nodes().end());
+  std::set<ValueId> captured;  // by nodes that stay
   for (auto id = order.rbegin(); id != order.rend() && *id >= first_backward_; ++id) {
     std::vector<ValueId> outputs = graph_.node(*id).outputs;
-    const auto unused = [&](ValueId v) { return v == kNone || (graph_.users(v).empty() && !graph_.is_output(v)); };
+    const auto unused = [&](ValueId v) {
+      return v == kNone || (graph_.users(v).empty() && !graph_.is_output(v) && !captured.contains(v));
+    };
     if (std::all_of(outputs.begin(), outputs.end(), unused)) {
       graph_.erase_node(*id);
       continue;
     }
+    for (const ValueId v : captured_values(graph_, graph_.node(*id))) captured.insert(v);
     std::replace_if(outputs.begin(), outputs.end(), unused, kNone);
-    while (outputs.back() == kNone) outputs.pop_back();
+    while (outputs.back() == kNone && !has_branches(graph_.node(*id))) outputs.pop_back();  // branches make all of theirs
     if (outputs != graph_.node(*id).outputs) graph_.set_outputs(*id, std::move(outputs));
   }
 }
@@ -274,7 +329,12 @@ TrainingGraph Backward::build() {
 }  // namespace
 
 TrainingGraph differentiate(const Graph& forward, ValueId loss, std::span<const ValueId> wanted) {
-  return Backward(forward, loss, wanted).build();
+  return Backward(forward, loss, wanted, {}).build();
+}
+
+TrainingGraph differentiate(const Graph& forward, ValueId loss, std::span<const ValueId> wanted,
+                            const std::map<std::string, Fact>& captured) {
+  return Backward(forward, loss, wanted, captured).build();
 }
 
 }  // namespace espalier

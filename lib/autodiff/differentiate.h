@@ -1,9 +1,12 @@
 #pragma once
 
+#include <map>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "lib/graph/graph.h"
+#include "lib/ops/infer.h"
 
 namespace espalier {
 
@@ -26,9 +29,14 @@ struct TrainingGraph {
 /// names the forward node they belong to. Its outputs are those of `forward`, the loss and the gradients. Contributions to
 /// one value are summed with Add or Sum. Nothing is built that reaches no wanted value, and outputs of backward nodes that
 /// nobody reads are omitted. Gradients flow through floats and through what QuantizeLinear makes.
+/// The gradient of an If is an If on the same condition whose branches compute the gradients of what its branches read from
+/// outside (branch_gradient.h).
 ///
 /// Throws Error(bad_data) for a loss that is not one float element, and for nodes on the way that have no gradient: the
 /// message names all of them.
 TrainingGraph differentiate(const Graph& forward, ValueId loss, std::span<const ValueId> wanted);
+/// The same for a body: `captured` says what is known of values that it reads from outside, by name.
+TrainingGraph differentiate(const Graph& forward, ValueId loss, std::span<const ValueId> wanted,
+                            const std::map<std::string, Fact>& captured);
 
 }  // namespace espalier
