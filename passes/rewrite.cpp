@@ -39,6 +39,15 @@ int64_t edit_graphs(Graph& graph, const std::function<int64_t(Graph&)>& edit) {
   return changes + edit(graph);
 }
 
+int64_t edit_nodes(Graph& graph, NodeEdit edit) {
+  return edit_graphs(graph, [edit](Graph& g) {
+    const FactTable facts = infer(g);
+    const std::vector<bool> captured = captured_values(g);
+    const std::vector<NodeId> nodes(g.nodes().begin(), g.nodes().end());
+    return static_cast<int64_t>(std::count_if(nodes.begin(), nodes.end(), [&](NodeId id) { return edit(g, facts, captured, id); }));
+  });
+}
+
 std::vector<bool> captured_values(const Graph& graph) {
   std::vector<bool> captured(graph.value_count(), false);
   for (const std::string& captured_name : graph.captured_by_bodies()) {

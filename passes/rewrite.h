@@ -3,13 +3,18 @@
 #include <functional>
 #include <vector>
 
-#include "lib/graph/graph.h"
+#include "lib/analysis/infer.h"
 
 namespace espalier {
 
 /// Calls `edit` on every body of If, Loop and Scan inside `graph`, innermost first, and on `graph` itself last. `edit`
 /// returns how much it changed; a body that changed is set anew. Returns the sum.
 int64_t edit_graphs(Graph& graph, const std::function<int64_t(Graph&)>& edit);
+
+/// Changes a graph around one node and says whether it did. facts: of the graph before anything was changed.
+using NodeEdit = bool (*)(Graph& graph, const FactTable& facts, const std::vector<bool>& captured, NodeId node);
+/// edit_graphs() with an edit of each node that a graph has at first, in order. Returns how many changed something.
+int64_t edit_nodes(Graph& graph, NodeEdit edit);
 
 /// By value id: whether a body of one of the graph's nodes reads the value by its name.
 std::vector<bool> captured_values(const Graph& graph);

@@ -25,7 +25,7 @@ FactTable facts_for(const Model& model, const ModelFigures& figures) {
 ModelFigures figures_of(const Model& model) {
   ModelFigures figures;
   try {
-    figures.bytes = static_cast<int64_t>(serialize_model(model).size());
+    figures.bytes = serialized_size(model);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::bad_data) throw;  // beyond protobuf's 2 GiB: weights are nearly all of it
     for (const auto& [v, initializer] : model.graph.initializers()) {

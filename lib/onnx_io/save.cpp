@@ -131,7 +131,7 @@ void write_message(const onnx::ModelProto& proto, AtomicFile& file) {
 void save_model(const Model& model, const std::filesystem::path& path, const SaveOptions& options) {
   const std::string data_name = path.filename().string() + ".data";
   ExternalWriter external(data_name);
-  const bool too_big = tensor_bytes(model.graph) > kMessageLimit - kStructureReserve;
+  const bool too_big = tensor_bytes(model.graph) > options.message_limit - kStructureReserve;
   const bool inside = options.external_data == ExternalData::never;
   if (inside) require_size(tensor_bytes(model.graph));
   const bool all = options.external_data == ExternalData::always || too_big;
@@ -152,12 +152,20 @@ void save_model(const Model& model, const std::filesystem::path& path, const Sav
   file.commit();
 }
 
-std::string serialize_model(const Model& model) {
+namespace {
+
+onnx::ModelProto whole_message(const Model& model) {
   require_size(tensor_bytes(model.graph));  // before they are copied
   onnx::ModelProto proto;
   write_model(model, {}, proto);
   require_size(static_cast<int64_t>(proto.ByteSizeLong()));
-  return proto.SerializeAsString();
+  return proto;
 }
+
+}  // namespace
+
+int64_t serialized_size(const Model& model) { return static_cast<int64_t>(whole_message(model).ByteSizeLong()); }
+
+std::string serialize_model(const Model& model) { return whole_message(model).SerializeAsString(); }
 
 }  // namespace espalier

@@ -66,16 +66,7 @@ bool fuse_node(Graph& graph, const FactTable& facts, const std::vector<bool>& ca
   return false;
 }
 
-int64_t fuse(Graph& graph) {
-  int64_t fused = 0;
-  const FactTable facts = infer(graph);
-  const auto captured = captured_values(graph);
-  const std::vector<NodeId> nodes(graph.nodes().begin(), graph.nodes().end());
-  for (const NodeId id : nodes) fused += fuse_node(graph, facts, captured, id) ? 1 : 0;
-  return fused;
-}
-
-void run(PassContext& context) { context.count("affines", edit_graphs(context.graph(), fuse)); }
+void run(PassContext& context) { context.count("affines", edit_nodes(context.graph(), fuse_node)); }
 
 constexpr PassCounter kCounters[] = {{"affines", "Mul, Div, Add and Sub that went into weights"}};
 

@@ -41,26 +41,18 @@ std::optional<Affine> affine_of(const Graph& graph, const Node& node, int64_t ch
   return affine;
 }
 
-int64_t fuse(Graph& graph) {
-  int64_t fused = 0;
-  const FactTable facts = infer(graph);
-  const auto captured = captured_values(graph);
-  const std::vector<NodeId> nodes(graph.nodes().begin(), graph.nodes().end());
-  for (const NodeId id : nodes) {
-    const Node node = graph.node(id);
-    if (!node.domain.empty() || node.op_type != "BatchNormalization" || !node.has_input(0)) continue;
-    if (trains(node) || !only_y_is_used(graph, node)) continue;
-    const auto linear = linear_before(graph, facts, node.inputs[0], id, captured);
-    if (!linear) continue;
-    const auto affine = affine_of(graph, node, linear->channels);
-    if (!affine) continue;
-    absorb(graph, *linear, *affine, id);
-    ++fused;
-  }
-  return fused;
+bool fuse_node(Graph& graph, const FactTable& facts, const std::vector<bool>& captured, NodeId id) {
+  const Node node = graph.node(id);
+  if (!node.domain.empty() || node.op_type != "BatchNormalization" || !node.has_input(0)) return false;
+  if (trains(node) || !only_y_is_used(graph, node)) return false;
+  const auto linear = linear_before(graph, facts, node.inputs[0], id, captured);
+  if (!linear) return false;
+  const auto affine = affine_of(graph, node, linear->channels);
+  if (affine) absorb(graph, *linear, *affine, id);
+  return affine.has_value();
 }
 
-void run(PassContext& context) { context.count("batch-norms", edit_graphs(context.graph(), fuse)); }
+void run(PassContext& context) { context.count("batch-norms", edit_nodes(context.graph(), fuse_node)); }
 
 constexpr PassCounter kCounters[] = {{"batch-norms", "BatchNormalizations that went into weights"}};
 

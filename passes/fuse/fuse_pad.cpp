@@ -28,7 +28,7 @@ std::optional<std::vector<int64_t>> zero_pads(const FactTable& facts, const Node
   return pads->to_int64s();
 }
 
-bool fuse_node(Graph& graph, const FactTable& facts, NodeId id) {
+bool fuse_node(Graph& graph, const FactTable& facts, const std::vector<bool>&, NodeId id) {
   const Node node = graph.node(id);
   if (!node.domain.empty() || node.op_type != "Conv" || !node.has_input(0)) return false;
   const std::string auto_pad = node.get<std::string>("auto_pad", "NOTSET");
@@ -54,15 +54,7 @@ bool fuse_node(Graph& graph, const FactTable& facts, NodeId id) {
   return true;
 }
 
-int64_t fuse(Graph& graph) {
-  int64_t fused = 0;
-  const FactTable facts = infer(graph);
-  const std::vector<NodeId> nodes(graph.nodes().begin(), graph.nodes().end());
-  for (const NodeId id : nodes) fused += fuse_node(graph, facts, id) ? 1 : 0;
-  return fused;
-}
-
-void run(PassContext& context) { context.count("pads", edit_graphs(context.graph(), fuse)); }
+void run(PassContext& context) { context.count("pads", edit_nodes(context.graph(), fuse_node)); }
 
 constexpr PassCounter kCounters[] = {{"pads", "Convs that took over a Pad"}};
 

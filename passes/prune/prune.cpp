@@ -181,7 +181,6 @@ void run(PassContext& c) {
   }
   note_states(c, assigned, chosen.cut.graph);
   c.graph() = std::move(chosen.cut.graph);
-  if (c.model().ir_version < 4) c.model().ir_version = 4;  // from IR 4 on an initialiser need not be an input
 }
 
 }  // namespace

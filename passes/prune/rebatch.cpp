@@ -14,7 +14,6 @@ constexpr PassCounter kCounters[] = {{"rebatched", "1 where the batch was change
 void run(PassContext& c) {
   if (!c.options().given("n")) throw Error(ErrorKind::usage, "rebatch needs n, the number of samples").hint("rebatch{n=32}");
   c.graph() = espalier::rebatch(c.graph(), c.options().integer("n"));
-  if (c.model().ir_version < 4) c.model().ir_version = 4;  // a new shape constant need not be an input
   c.count("rebatched");
   Verification verification;
   verification.state = Verification::State::unverified;

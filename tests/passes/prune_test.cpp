@@ -92,6 +92,18 @@ TEST(Prune, TakesAllThatCanGoWhereATargetCannotBeReached) {
   }
 }
 
+// Before IR 4 every initialiser is a graph input, too.
+TEST(Prune, KeepsTheIrVersion) {
+  Model model = net();
+  model.ir_version = 3;
+  run(model, "prune{flops=0.5}");
+  EXPECT_EQ(model.ir_version, 3);
+  for (const auto& [v, initializer] : model.graph.initializers()) {
+    EXPECT_TRUE(model.graph.is_input(v)) << model.graph.value(v).name;
+    EXPECT_EQ(*model.graph.value(v).type.known_dims(), initializer.tensor.dims());
+  }
+}
+
 TEST(Prune, MissesNothingWhereTheBudgetIsMet) {
   Model model = net();
   const PassReport report = run(model, "prune{flops=0.5}");

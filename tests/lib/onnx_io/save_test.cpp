@@ -78,6 +78,9 @@ onnx::ModelProto rich() {
   auto* function = proto.add_functions();
   function->set_name("f");
   function->set_domain("d");
+  // `overload` of IR 10, which older protobuf classes do not know.
+  function->mutable_unknown_fields()->AddLengthDelimited(13)->assign("int8");
+  graph.mutable_node(1)->mutable_unknown_fields()->AddLengthDelimited(8)->assign("int8");
   return proto;
 }
 
@@ -238,6 +241,22 @@ TEST(SaveExternal, PutsLargeTensorsBesideTheFileWhenAsked) {
   EXPECT_TRUE(same_graph(model.graph, load_model(folder / "m.onnx").graph));
   EXPECT_EQ(differences(proto, message(read_file(folder / "m.onnx", 10000))), "");
   EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()), 2);
+}
+
+TEST(SaveExternal, IsWrittenByItselfWhereTheFileWouldPassItsLimit) {
+  const TemporaryFolder folder;
+  const fs::path path = folder / "big.onnx";
+  Model model = parse(rich().SerializeAsString());
+  const Tensor weight = Tensor(DataType::float32, {3, 1000});
+  model.graph.set_initializer(model.graph.find_value("w"), weight);
+  const int64_t structure = int64_t{64} << 20;  // kept free for all that is not tensors
+  save_model(model, path, {.message_limit = structure + 13'000});
+  EXPECT_FALSE(fs::exists(folder / "big.onnx.data"));
+  save_model(model, path, {.message_limit = structure + 11'000});
+  EXPECT_EQ(fs::file_size(folder / "big.onnx.data"), 12'000u);
+  EXPECT_LT(fs::file_size(path), 2'000u);
+  const Model again = load_model(path);
+  EXPECT_EQ(*again.graph.initializer(again.graph.find_value("w")), weight);
 }
 
 TEST(SaveExternal, LaysOutAnewWhenATensorGrows) {

@@ -1,9 +1,6 @@
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <cmath>
-#include <cstdlib>
-#include <new>
 
 #include "lib/analysis/infer.h"
 #include "lib/analysis/reference.h"
@@ -14,27 +11,8 @@
 #include "lib/base/random.h"
 #include "lib/graph/text.h"
 #include "lib/runtime/plan.h"
+#include "tests/support/allocations.h"
 #include "tests/support/nets.h"
-
-namespace {
-
-std::atomic<int64_t> our_allocations{0};
-std::atomic<bool> counting{false};
-
-void* counted(std::size_t bytes) {
-  if (counting && !espalier::inside_library()) ++our_allocations;
-  if (void* p = std::malloc(bytes ? bytes : 1)) return p;
-  throw std::bad_alloc();
-}
-
-}  // namespace
-
-void* operator new(std::size_t bytes) { return counted(bytes); }
-void* operator new[](std::size_t bytes) { return counted(bytes); }
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete[](void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
 
 namespace espalier {
 namespace {
@@ -106,7 +84,7 @@ const char* const kRecurrent = R"(
     logits = Gemm(q, w4)
   })";
 
-class TrainingStep : public testing::TestWithParam<std::pair<std::string, Dims>> {
+class TrainingStep : public ::testing::TestWithParam<std::pair<std::string, Dims>> {
  protected:
   static std::string text(const std::string& net) {
     if (net == "resnet20") return resnet20_text();
@@ -170,16 +148,14 @@ TEST_P(TrainingStep, AllocatesCreatesAndReordersNothingFromTheSecondStepOn) {
   auto blocks = store.trained();
   step(blocks);
   const int64_t primitives = primitives_created();
-  our_allocations = 0;
-  counting = true;
+  testing::start_counting_allocations();
   for (int i = 0; i < 3; ++i) step(blocks);
-  counting = false;
-  EXPECT_EQ(our_allocations, 0);
+  EXPECT_EQ(testing::stop_counting_allocations(), 0);
   EXPECT_EQ(primitives_created(), primitives);
 }
 
 INSTANTIATE_TEST_SUITE_P(Nets, TrainingStep,
-                         testing::Values(std::pair<std::string, Dims>{"lenet", {4, 1, 28, 28}},
+                         ::testing::Values(std::pair<std::string, Dims>{"lenet", {4, 1, 28, 28}},
                                          std::pair<std::string, Dims>{"recurrent", {8, 6, 9}},
                                          std::pair<std::string, Dims>{"resnet20", {4, 3, 32, 32}},
                                          std::pair<std::string, Dims>{"mobilenet", {4, 3, 32, 32}}),

@@ -1,33 +1,10 @@
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <cstdlib>
-#include <new>
-
 #include "lib/base/random.h"
 #include "lib/graph/text.h"
 #include "lib/kernels/kernel.h"
 #include "lib/train/trainer.h"
-
-namespace {
-
-std::atomic<int64_t> our_allocations{0};
-std::atomic<bool> counting{false};
-
-void* counted(std::size_t bytes) {
-  if (counting && !espalier::inside_library()) ++our_allocations;
-  if (void* p = std::malloc(bytes ? bytes : 1)) return p;
-  throw std::bad_alloc();
-}
-
-}  // namespace
-
-void* operator new(std::size_t bytes) { return counted(bytes); }
-void* operator new[](std::size_t bytes) { return counted(bytes); }
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete[](void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
+#include "tests/support/allocations.h"
 
 namespace espalier {
 namespace {
@@ -62,21 +39,20 @@ TEST(TrainAllocations, NoneBetweenTheFirstStepAndTheLast) {
   config.preprocessing.scale = {1.0 / 255};
   config.augmentation = {true, 2};
   TrainEvents events;
-  int64_t steps = 0, primitives = 0;
+  int64_t steps = 0, primitives = 0, allocations = -1;
   events.step = [&](const StepEvent&) {
     ++steps;
     if (steps == 1) {
       primitives = primitives_created();
-      our_allocations = 0;
-      counting = true;
+      testing::start_counting_allocations();
     } else if (steps == 11) {
-      counting = false;
+      allocations = testing::stop_counting_allocations();
       EXPECT_EQ(primitives_created(), primitives);
     }
   };
   train(model, {&data, &data, nullptr}, config, events);
   EXPECT_EQ(steps, 11);
-  EXPECT_EQ(our_allocations, 0);
+  EXPECT_EQ(allocations, 0);
 }
 
 }  // namespace
