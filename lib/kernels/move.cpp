@@ -16,19 +16,21 @@ struct Bytes16 {
   std::byte bytes[16];
 };
 
-/// Axes of size 1 go (what they add joins `offset`), neighbours that run on are one axis.
+/// Axes of size 1 go, neighbours that run on in source and result are one axis; the last one has neighbours in the result.
 std::vector<MoveAxis> merged(Move& move) {
+  const bool row_major = std::all_of(move.axes.begin(), move.axes.end(), [](const MoveAxis& a) { return a.to == 0; });
+  int64_t step = 1;
+  for (size_t a = move.axes.size(); row_major && a-- > 0; step *= move.axes[a].size) move.axes[a].to = step;
   std::vector<MoveAxis> result;
   for (MoveAxis& axis : move.axes) {
     const bool plain = axis.table.empty();
     if (plain && axis.size == 1) continue;
-    if (plain && !result.empty() && result.back().table.empty() && result.back().stride == axis.stride * axis.size) {
-      result.back() = {result.back().size * axis.size, axis.stride, {}};
-    } else {
-      result.push_back(std::move(axis));
-    }
+    const bool runs_on = plain && !result.empty() && result.back().table.empty() && result.back().to == axis.to * axis.size &&
+                         result.back().stride == axis.stride * axis.size;
+    if (runs_on) result.back() = {result.back().size * axis.size, axis.stride, {}, axis.to};
+    else result.push_back(std::move(axis));
   }
-  if (result.empty()) result.push_back({1, 1, {}});
+  if (result.empty() || result.back().to != 1) result.push_back({1, 1, {}, 1});
   return result;
 }
 
@@ -57,24 +59,16 @@ std::vector<Run> runs_of(const std::vector<int64_t>& table) {
 template <class T>
 class MoveKernel : public Kernel {
  public:
-  explicit MoveKernel(Move move) : offset_(move.offset) {
+  explicit MoveKernel(Move move) : offset_(move.offset), to_offset_(move.to_offset) {
     std::vector<MoveAxis> axes = merged(move);
     std::memcpy(&fill_, move.fill.data(), sizeof(T));
     row_ = std::move(axes.back());
     axes.pop_back();
     choose_way(axes);
     outer_ = std::move(axes);
-    int64_t step = row_.size;
-    steps_.assign(outer_.size(), 0);
-    for (size_t a = outer_.size(); a-- > 0;) {
-      steps_[a] = step;
-      step *= outer_[a].size;
-    }
     if (way_ == Way::tiles) {  // the second axis of the tiles is no outer one
       across_ = outer_[static_cast<size_t>(tiled_)];
-      across_step_ = steps_[static_cast<size_t>(tiled_)];
       outer_.erase(outer_.begin() + tiled_);
-      steps_.erase(steps_.begin() + tiled_);
     }
     rows_ = 1;
     for (const MoveAxis& axis : outer_) rows_ *= axis.size;
@@ -82,7 +76,7 @@ class MoveKernel : public Kernel {
 
   void bind(std::span<void* const> args) override {
     from_ = static_cast<const T*>(args[0]) + offset_;
-    to_ = static_cast<T*>(args[1]);
+    to_ = static_cast<T*>(args[1]) + to_offset_;
   }
 
   void run() override {
@@ -139,7 +133,7 @@ class MoveKernel : public Kernel {
       bool filled = false;
       for (size_t a = 0; a < outer_.size(); ++a) {
         const MoveAxis& axis = outer_[a];
-        to += at[a] * steps_[a];
+        to += at[a] * axis.to;
         if (axis.table.empty()) {
           from += at[a] * axis.stride;
         } else {
@@ -200,13 +194,13 @@ class MoveKernel : public Kernel {
   void copy_band(const T* from, T* to, int64_t first) const {
     const int64_t height = std::min(kTile, across_.size - first), stride = row_.stride;
     from += first;
-    to += first * across_step_;
+    to += first * across_.to;
     for (int64_t j = 0; j < row_.size; j += kTile) {
       const int64_t width = std::min(kTile, row_.size - j);
       T tile[kTile][kTile];
       for (int64_t k = 0; k < width; ++k) std::memcpy(tile[k], from + (j + k) * stride, static_cast<size_t>(height) * sizeof(T));
       for (int64_t i = 0; i < height; ++i) {
-        T* out = to + i * across_step_ + j;
+        T* out = to + i * across_.to + j;
         for (int64_t k = 0; k < width; ++k) out[k] = tile[k][i];
       }
     }
@@ -214,11 +208,10 @@ class MoveKernel : public Kernel {
 
   MoveAxis row_, across_;
   std::vector<MoveAxis> outer_;
-  std::vector<int64_t> steps_;  // of the outer axes, in the result
   std::vector<Run> runs_;
   Way way_ = Way::copy;
   std::ptrdiff_t tiled_ = -1;
-  int64_t offset_, rows_ = 1, across_step_ = 0;
+  int64_t offset_, to_offset_, rows_ = 1;
   T fill_;
   const T* from_ = nullptr;
   T* to_ = nullptr;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lib/base/parallel.h"
+#include "lib/kernels/move.h"
 #include "lib/kernels/reorder.h"
 #include "lib/ops/conv_problem.h"
 
@@ -39,6 +40,17 @@ std::optional<Layout> part_layout(const Layout& whole, const Dims& part, const D
   return whole.like(part);
 }
 
+/// A box of a plain tensor of floats, taken out of it or put into it. (oneDNN has no fast code for some of them.)
+std::unique_ptr<Kernel> plain_box(const Dims& whole, const Dims& part, const Dims& offsets, bool out) {
+  const Dims in_whole = row_major_strides(whole), in_part = row_major_strides(part);
+  Move move;
+  for (size_t a = 0; a < part.size(); ++a) {
+    move.axes.push_back({part[a], out ? in_whole[a] : in_part[a], {}, out ? in_part[a] : in_whole[a]});
+    (out ? move.offset : move.to_offset) += offsets[a] * in_whole[a];
+  }
+  return move_elements(std::move(move));
+}
+
 bool has_elements(const Dims& dims) { return element_count(dims) > 0 && !dims.empty() && dims.size() <= 6; }
 
 }  // namespace
@@ -55,7 +67,9 @@ bool lower_cut(LowerContext& c, size_t input, const std::vector<Box>& boxes) {
   const Operand from = c.read(input, whole);
   for (const Box& box : boxes) {
     const Layout part = *part_layout(whole, c.output_dims(box.index), box.offsets);
-    c.step(copy_box_out(whole, part, box.offsets), {from, c.write(box.index, part)});
+    const Operand to = c.write(box.index, part);
+    if (whole.is_plain()) c.step(plain_box(whole.dims(), part.dims(), box.offsets, true), {from, to}, "move");
+    else c.step(copy_box_out(whole, part, box.offsets), {from, to});
   }
   return true;
 }
@@ -88,7 +102,8 @@ bool lower_join(LowerContext& c, const std::vector<Box>& boxes, float fill) {
   }
   for (size_t i = 0; i < boxes.size(); ++i) {
     const Layout part = *part_layout(whole, c.dims(boxes[i].index), boxes[i].offsets);
-    c.step(copy_box_in(part, whole, boxes[i].offsets), {parts[i], to});
+    if (whole.is_plain()) c.step(plain_box(whole.dims(), part.dims(), boxes[i].offsets, false), {parts[i], to}, "move");
+    else c.step(copy_box_in(part, whole, boxes[i].offsets), {parts[i], to});
   }
   return true;
 }

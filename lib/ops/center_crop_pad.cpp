@@ -9,6 +9,7 @@
 #include "lib/ops/op.h"
 #include "lib/ops/rank.h"
 #include "lib/ops/take.h"
+#include "lib/ops/unit_rules_movement.h"
 
 namespace espalier::ops {
 namespace {
@@ -122,6 +123,8 @@ const Op center_crop_pad = {
     .evaluate = evaluate,
     .lower = lower,
     .gradient = gradient,
+    .units = units::center_crop_pad,
+    .cut = cuts::center_crop_pad,
     .cost = cost,
 };
 

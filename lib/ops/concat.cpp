@@ -1,4 +1,5 @@
 #include "lib/ops/boxes.h"
+#include "lib/ops/cost.h"
 #include "lib/ops/evaluate.h"
 #include "lib/ops/gradient.h"
 #include "lib/ops/infer.h"
@@ -94,6 +95,8 @@ void gradient(GradientContext& c) {
   for (size_t i = 0; i < parts; ++i) c.set_grad(i, grads[i]);
 }
 
+Cost cost(const InferContext& c) { return {.bytes = known_traffic(c)}; }
+
 }  // namespace
 
 extern const Op concat;
@@ -105,6 +108,7 @@ const Op concat = {
     .gradient = gradient,
     .units = units::concat,
     .cut = cuts::concat,
+    .cost = cost,
 };
 
 }  // namespace espalier::ops

@@ -1,3 +1,4 @@
+#include "lib/ops/cost.h"
 #include "lib/ops/evaluate.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
@@ -35,9 +36,11 @@ void evaluate(EvaluateContext& c) {
   c.set(0, take(value.reshaped(Dims(dims.size(), 1)), at));
 }
 
+Cost cost(const InferContext& c) { return {.bytes = known_traffic(c)}; }
+
 }  // namespace
 
 extern const Op constant_of_shape;
-const Op constant_of_shape = {.name = "ConstantOfShape", .since = 9, .until = 25, .infer = infer, .evaluate = evaluate};
+const Op constant_of_shape = {.name = "ConstantOfShape", .since = 9, .until = 25, .infer = infer, .evaluate = evaluate, .cost = cost};
 
 }  // namespace espalier::ops

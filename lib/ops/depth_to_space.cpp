@@ -68,28 +68,20 @@ void evaluate_space_to_depth(EvaluateContext& c) {
   c.set(0, blocks.reshaped({d[0], d[1] * b * b, d[2] / b, d[3] / b}));
 }
 
-/// The input seen as `split` axes, of which axis perm[i] is axis i of the split result.
-bool lower_blocks(LowerContext& c, const Dims& split, const Dims& perm) {
-  const Dims strides = row_major_strides(split);
-  std::vector<MoveAxis> axes;
-  for (const int64_t p : perm) axes.push_back({split[p], strides[p], {}});
-  return lower_move(c, 0, std::move(axes));
-}
-
 bool lower_depth_to_space(LowerContext& c) {
   const Dims d = c.dims(0);
   const auto b = c.node().require<int64_t>("blocksize");
   const int64_t channels = d[1] / (b * b);
-  if (is_depth_first(c.node())) return lower_blocks(c, {d[0], b, b, channels, d[2], d[3]}, {0, 3, 4, 1, 5, 2});
-  return lower_blocks(c, {d[0], channels, b, b, d[2], d[3]}, {0, 1, 4, 2, 5, 3});
+  if (is_depth_first(c.node())) return lower_permute(c, {d[0], b, b, channels, d[2], d[3]}, {0, 3, 4, 1, 5, 2});
+  return lower_permute(c, {d[0], channels, b, b, d[2], d[3]}, {0, 1, 4, 2, 5, 3});
 }
 
 bool lower_space_to_depth(LowerContext& c) {
   const Dims d = c.dims(0);
   const auto b = c.node().require<int64_t>("blocksize");
   const Dims split = {d[0], d[1], d[2] / b, b, d[3] / b, b};
-  if (is_depth_first(c.node())) return lower_blocks(c, split, {0, 3, 5, 1, 2, 4});
-  return lower_blocks(c, split, {0, 1, 3, 5, 2, 4});
+  if (is_depth_first(c.node())) return lower_permute(c, split, {0, 3, 5, 1, 2, 4});
+  return lower_permute(c, split, {0, 1, 3, 5, 2, 4});
 }
 
 Cost cost(const InferContext& c) { return {.bytes = checked_mul(2, known_bytes(c.type(0)))}; }

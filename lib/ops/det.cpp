@@ -6,6 +6,7 @@
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
 #include "lib/ops/op.h"
+#include "lib/ops/unit_rules_movement.h"
 
 namespace espalier::ops {
 namespace {
@@ -102,7 +103,16 @@ Cost cost(const InferContext& c) {
 }  // namespace
 
 extern const Op det, det_grad_op;
-const Op det = {.name = "Det", .since = 11, .infer = infer, .evaluate = evaluate, .gradient = gradient, .cost = cost};
+const Op det = {
+    .name = "Det",
+    .since = 11,
+    .infer = infer,
+    .evaluate = evaluate,
+    .gradient = gradient,
+    .units = units::det,
+    .cut = cuts::det,
+    .cost = cost,
+};
 
 /// DetGrad(x, dy) -> dx = dy times the cofactors of x.
 const Op det_grad_op = {.name = "DetGrad", .domain = kInternalDomain, .infer = infer_grad, .evaluate = evaluate_grad};

@@ -2,6 +2,9 @@
 
 #include <cstring>
 
+#include "lib/kernels/reorder.h"
+#include "lib/ops/conv_problem.h"
+
 namespace espalier::ops {
 namespace {
 
@@ -42,6 +45,23 @@ bool lower_move(LowerContext& c, size_t input, std::vector<MoveAxis> axes, int64
   const Operand from = read_plain(c, input);
   c.step(move_elements(std::move(move)), {from, write_plain(c)}, "move");
   return true;
+}
+
+bool lower_permute(LowerContext& c, const Dims& split, const Dims& perm) {
+  if (!is_movable(c, 0)) return false;
+  constexpr size_t kMostAxes = 6;  // of oneDNN's reorder
+  if (c.type(0) == DataType::float32 && !split.empty() && split.size() <= kMostAxes) {
+    Dims dims;
+    for (const int64_t p : perm) dims.push_back(split[p]);
+    const Layout from = split == c.dims(0) ? own_layout(c, 0) : plain(DataType::float32, split);
+    const Operand x = c.read(0, from);
+    c.step(transpose_copy(from, plain(DataType::float32, dims), perm), {x, write_plain(c)});
+    return true;
+  }
+  const Dims strides = row_major_strides(split);
+  std::vector<MoveAxis> axes;
+  for (const int64_t p : perm) axes.push_back({split[p], strides[p], {}});
+  return lower_move(c, 0, std::move(axes));
 }
 
 bool lower_broadcast(LowerContext& c, size_t input) {

@@ -21,6 +21,10 @@ bool is_movable(const LowerContext& c, size_t i);
 /// if null. False, with nothing added, where is_movable() is false.
 bool lower_move(LowerContext& c, size_t input, std::vector<MoveAxis> axes, int64_t offset = 0, const Tensor* fill = nullptr);
 
+/// Output 0 is input 0, seen as `split` axes, transposed: axis i of the result is axis perm[i]. Floats may lie blocked where
+/// `split` are the input's own dims.
+bool lower_permute(LowerContext& c, const Dims& split, const Dims& perm);
+
 /// Output 0 is input `input` broadcast to the output's shape.
 bool lower_broadcast(LowerContext& c, size_t input);
 

@@ -1,3 +1,4 @@
+#include "lib/ops/cost.h"
 #include "lib/ops/evaluate.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
@@ -26,9 +27,11 @@ void evaluate(EvaluateContext& c) {
   c.set(0, std::move(out));
 }
 
+Cost cost(const InferContext& c) { return {.bytes = known_traffic(c)}; }
+
 }  // namespace
 
 extern const Op non_zero;
-const Op non_zero = {.name = "NonZero", .since = 9, .infer = infer, .evaluate = evaluate};
+const Op non_zero = {.name = "NonZero", .since = 9, .infer = infer, .evaluate = evaluate, .cost = cost};
 
 }  // namespace espalier::ops

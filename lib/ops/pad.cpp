@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "lib/ops/boxes.h"
+#include "lib/ops/conv_problem.h"
 #include "lib/ops/evaluate.h"
 #include "lib/ops/gradient.h"
 #include "lib/ops/cost.h"
@@ -104,7 +105,8 @@ bool lower_table(LowerContext& c, const std::vector<std::pair<int64_t, int64_t>>
   std::vector<MoveAxis> axes;
   for (size_t a = 0; a < dims.size(); ++a) {
     MoveAxis axis{out[a], strides[a], {}};
-    for (int64_t i = 0; out[a] != dims[a] || pads[a].first != 0 ? i < out[a] : false; ++i) {
+    const bool padded = pads[a].first != 0 || pads[a].second != 0;
+    for (int64_t i = 0; padded && i < out[a]; ++i) {
       const int64_t from = source(i - pads[a].first, dims[a], mode);
       axis.table.push_back(from < 0 ? -1 : from * strides[a]);
     }
@@ -113,7 +115,7 @@ bool lower_table(LowerContext& c, const std::vector<std::pair<int64_t, int64_t>>
   return lower_move(c, 0, std::move(axes), 0, &fill);
 }
 
-/// Constant padding of floats: the input is a box of the result, which may be blocked.
+/// Constant padding of blocked floats: the input is a box of the result, which is blocked too.
 bool lower(LowerContext& c) {
   bool unknown = false;
   const auto pads = c.facts().integers_from(pads_name(c.node()), 1, kInputsSince, &unknown);
@@ -125,7 +127,7 @@ bool lower(LowerContext& c) {
   else if (c.node().version < kInputsSince) fill = fill.cast(c.type(0));
   const auto all = by_axis(*pads, axes, static_cast<int64_t>(c.dims(0).size()));
   Dims offsets;
-  bool box = c.type(0) == DataType::float32 && mode_of(c.node()) == "constant";
+  bool box = c.type(0) == DataType::float32 && mode_of(c.node()) == "constant" && !own_layout(c, 0).is_plain();
   for (const auto& [begin, end] : all) {
     box = box && begin >= 0 && end >= 0;
     offsets.push_back(begin);

@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "lib/ops/elementwise.h"
 #include "lib/ops/evaluate.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/op.h"
@@ -63,6 +64,6 @@ void evaluate(EvaluateContext& c) {
 }  // namespace
 
 extern const Op range;
-const Op range = {.name = "Range", .since = 11, .until = 27, .infer = infer, .evaluate = evaluate};
+const Op range = {.name = "Range", .since = 11, .until = 27, .infer = infer, .evaluate = evaluate, .cost = cost_elementwise};
 
 }  // namespace espalier::ops

@@ -52,6 +52,8 @@ class ZipLoop : public Kernel {
         for (int64_t i = 0; i < n; ++i) y[i] = f_(a[i], b[i]);
       } else if (step[0] == 1 && step[1] == 0) {
         for (int64_t i = 0; i < n; ++i) y[i] = f_(a[i], *b);
+      } else if (step[0] == 0 && step[1] == 1) {
+        for (int64_t i = 0; i < n; ++i) y[i] = f_(*a, b[i]);
       } else {
         for (int64_t i = 0; i < n; ++i) y[i] = f_(a[i * step[0]], b[i * step[1]]);
       }

@@ -1,6 +1,7 @@
 #include <numeric>
 
 #include "lib/ops/boxes.h"
+#include "lib/ops/cost.h"
 #include "lib/ops/evaluate.h"
 #include "lib/ops/gradient.h"
 #include "lib/ops/infer.h"
@@ -111,6 +112,8 @@ void gradient(GradientContext& c) {
   c.set_grad(0, c.add("Concat", std::move(parts), {{"axis", c.node().get<int64_t>("axis", 0), {}}}));
 }
 
+Cost cost(const InferContext& c) { return {.bytes = known_traffic(c)}; }
+
 }  // namespace
 
 extern const Op split;
@@ -122,6 +125,7 @@ const Op split = {
     .gradient = gradient,
     .units = units::split,
     .cut = cuts::split,
+    .cost = cost,
 };
 
 }  // namespace espalier::ops

@@ -185,6 +185,7 @@ Cost cost(const InferContext& c) {
 extern const Op top_k;
 const Op top_k = {
     .name = "TopK",
+    .until = 24,
     .infer = infer,
     .evaluate = evaluate,
     .lower = lower,

@@ -1,5 +1,3 @@
-#include "lib/kernels/reorder.h"
-#include "lib/ops/conv_problem.h"
 #include "lib/ops/evaluate.h"
 #include "lib/ops/gradient.h"
 #include "lib/ops/cost.h"
@@ -39,22 +37,9 @@ void infer(InferContext& c) {
 
 void evaluate(EvaluateContext& c) { c.set(0, permuted(c.input(0), perm_of(c.node(), c.input(0).rank()))); }
 
-/// From plain memory a move in tiles; from a blocked layout oneDNN's reorder.
 bool lower(LowerContext& c) {
   const Dims dims = c.dims(0);
-  if (!is_movable(c, 0)) return false;
-  const auto perm = perm_of(c.node(), static_cast<int64_t>(dims.size()));
-  const bool blocked = c.type(0) == DataType::float32 && !dims.empty() && dims.size() <= 6 && !own_layout(c, 0).is_plain();
-  if (blocked) {
-    const Layout from = own_layout(c, 0), to = Layout::plain(DataType::float32, c.output_dims(0));
-    const Operand x = c.read(0, from);
-    c.step(transpose_copy(from, to, perm), {x, c.write(0, to)});
-    return true;
-  }
-  const Dims strides = row_major_strides(dims);
-  std::vector<MoveAxis> axes;
-  for (const int64_t p : perm) axes.push_back({dims[p], strides[p], {}});
-  return lower_move(c, 0, std::move(axes));
+  return lower_permute(c, dims, perm_of(c.node(), static_cast<int64_t>(dims.size())));
 }
 
 Cost cost(const InferContext& c) { return {.bytes = checked_mul(2, known_bytes(c.type(0)))}; }

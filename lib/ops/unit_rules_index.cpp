@@ -304,15 +304,17 @@ void units::gather(UnitContext& c) {
     }
     return c.set(out, plan->drop ? dropped(std::move(result), plan->axis) : std::move(result));
   }
-  if (c.active(x) && c.constant(c.input(1))) {
-    const int axis = c.axis(c.node().get<int64_t>("axis", 0), c.rank(x));
-    if (!has_axis(c.bundles(x), axis)) return c.set(out, spaced(c, c.bundles(x)));
-  }
   if (embedding(c)) {
     c.freeze_value(c.input(1), "Gather index");
     return c.set(out, {Bundle::along(c.rank(out) - 1, c.born({c.dim(x, 1)}))});
   }
-  c.opaque();
+  if (c.active(c.input(1))) c.freeze_value(c.input(1), "Gather index");
+  if (!c.active(x)) return c.set(out, {});
+  const int axis = c.axis(c.node().get<int64_t>("axis", 0), c.rank(x));
+  c.freeze_axis(x, axis, "Gather picks from it by index");
+  std::vector<Bundle> passing = c.bundles(x);
+  std::erase_if(passing, [&](const Bundle& b) { return b.ragged == axis; });
+  c.set(out, spaced(c, std::move(passing)));
 }
 
 void cuts::gather(CutContext& c) {
@@ -341,10 +343,11 @@ void cuts::gather(CutContext& c) {
     }
     return c.record(out, wanted);
   }
-  const bool passes = c.active(x) && c.constant(index) &&
-                      !has_axis(c.kept(x), c.axis(c.node().get<int64_t>("axis", 0), c.rank(x)));
-  if (passes) return c.record(out, spaced(c, c.kept(x)));
-  c.opaque();
+  c.require_whole(index);
+  if (!c.active(x)) return c.record(out, {});
+  const int axis = c.axis(c.node().get<int64_t>("axis", 0), c.rank(x));
+  if (has_axis(c.kept(x), axis)) c.inexpressible(x, axis, "Gather needs the order of its axis");
+  c.record(out, spaced(c, c.kept(x)));
 }
 
 }  // namespace espalier

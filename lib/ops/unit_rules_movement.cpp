@@ -301,6 +301,55 @@ void cuts::trilu(CutContext& c) {
   c.record(c.output(), c.kept(x));
 }
 
+void units::det(UnitContext& c) {
+  const ValueId x = c.input(0);
+  for (const int behind : {2, 1}) c.freeze_axis(x, c.rank(x) - behind, "Det counts its rows and columns");
+  c.set(c.output(), chosen(c.bundles(x), [&](const Bundle& b) { return b.ragged < c.rank(x) - 2; }));
+}
+
+void cuts::det(CutContext& c) {
+  const ValueId x = c.input(0);
+  for (const int behind : {2, 1}) require_order(c, x, c.rank(x) - behind);
+  c.record(c.output(), c.kept(x));
+}
+
+namespace {
+
+/// Axes whose size changes.
+std::vector<int> resized(const UnitNode& c) {
+  std::vector<int> result;
+  for (int a = 0; a < c.rank(c.input(0)); ++a) {
+    if (c.dim(c.input(0), a) != c.dim(c.output(), a)) result.push_back(a);
+  }
+  return result;
+}
+
+/// Nothing of the input is cut where the sizes asked for name the axis too.
+bool asks_for(const UnitNode& c, int axis) {
+  if (!c.node().has("axes")) return true;
+  const auto axes = c.node().require<std::vector<int64_t>>("axes");
+  return std::any_of(axes.begin(), axes.end(), [&](int64_t a) { return c.axis(a, c.rank(c.input(0))) == axis; });
+}
+
+}  // namespace
+
+void units::center_crop_pad(UnitContext& c) {
+  const ValueId x = c.input(0);
+  const std::vector<int> changed = resized(c);
+  if (!c.active(x) || !c.constant(c.input(1))) return c.opaque();
+  for (int a = 0; a < c.rank(x); ++a) {
+    if (asks_for(c, a)) c.freeze_axis(x, a, "CenterCropPad asks for its size");
+  }
+  c.set(c.output(), chosen(c.bundles(x), [&](const Bundle& b) { return !among(changed, b.ragged); }));
+}
+
+void cuts::center_crop_pad(CutContext& c) {
+  const ValueId x = c.input(0);
+  if (!c.active(x) || !c.constant(c.input(1))) return c.opaque();
+  for (const int a : resized(c)) require_order(c, x, a);
+  c.record(c.output(), c.kept(x));
+}
+
 void units::one_hot(UnitContext& c) {
   const ValueId indices = c.input(0), out = c.output();
   for (const size_t i : {size_t{1}, size_t{2}}) {

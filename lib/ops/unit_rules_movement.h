@@ -14,6 +14,8 @@ void scatter_nd(UnitContext& c);
 void tile(UnitContext& c);              ///< ids repeat
 void counted_axis(UnitContext& c);      ///< ArgMax, ArgMin, TopK, CumSum: the axis is counted, the others pass
 void trilu(UnitContext& c);             ///< the last two axes are positions
+void det(UnitContext& c);               ///< they are gone
+void center_crop_pad(UnitContext& c);   ///< axes that change their size are positions, the others pass
 void depth_to_space(UnitContext& c);    ///< also SpaceToDepth
 void one_hot(UnitContext& c);           ///< axes of the indices pass beside the new one
 void compress(UnitContext& c);          ///< under a constant condition the positions it picks
@@ -28,6 +30,8 @@ void scatter_nd(CutContext& c);
 void tile(CutContext& c);
 void counted_axis(CutContext& c);
 void trilu(CutContext& c);
+void det(CutContext& c);
+void center_crop_pad(CutContext& c);
 void depth_to_space(CutContext& c);
 void one_hot(CutContext& c);
 void compress(CutContext& c);

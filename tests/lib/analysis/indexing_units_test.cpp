@@ -72,6 +72,27 @@ TEST(IndexingUnits, GatherElementsFreezesTheAxisItPicksFrom) {
   EXPECT_EQ(pruned(m.graph(head(m, picked, 2))), "8|5 graph output, 4 GatherElements picks from it by index");
 }
 
+TEST(IndexingUnits, GatherByIndexFreezesItsAxisAndPassesTheOthers) {
+  TextModel m(kSequence);
+  const std::string windows = m.op("Gather", {first(m), m.constant("int64[4,3] = {0,1,2,1,2,3,2,3,4,3,4,5}")}, "axis = 1");
+  EXPECT_EQ(pruned(m.graph(m.linear(windows, 12, 5))), "12|5 graph output");
+  TextModel d(kSequence);
+  const std::string best = d.op("ArgMax", {"x"}, "axis = 1, keepdims = 0");
+  EXPECT_EQ(pruned(d.graph(d.linear(d.op("Gather", {first(d), best}, "axis = 1"), 12, 5))), "12|5 graph output");
+  TextModel f(kSequence);
+  const std::string picked = f.op("Gather", {first(f, 4), f.constant("int64[2,2] = {0,1,3,2}")}, "axis = 2");
+  EXPECT_EQ(pruned(f.graph(head(f, picked, 2))), "8|5 graph output, 4 Gather picks from it by index");
+}
+
+TEST(IndexingUnits, DetAndCenterCropPadPassTheAxesTheyLeaveAlone) {
+  TextModel m("x: float[2,9,10]");
+  const std::string matrices = m.reshape(m.transpose(m.relu(m.linear("x", 10, 12)), {0, 2, 1}), {2, 12, 3, 3});
+  EXPECT_EQ(pruned(m.graph(m.linear(m.op("Det", {matrices}), 12, 5))), "12|5 graph output");
+  TextModel c(kSequence, 18);
+  const std::string cropped = c.op("CenterCropPad", {first(c), c.ints({4})}, "axes = [1]");
+  EXPECT_EQ(pruned(c.graph(c.linear(cropped, 12, 5))), "12|5 graph output");
+}
+
 TEST(IndexingUnits, GatherNDPassesWhatStandsBehindTheTuples) {
   TextModel m(kSequence);
   const std::string i = m.constant("int64[3,2] = {0,5,1,-1,0,2}");
