@@ -110,7 +110,9 @@ std::vector<NodeId> Compiler::live_nodes() const {
 
 bool Compiler::is_static() const {
   const auto sized = [&](ValueId v) {
-    return v == kNone || facts_.constant(v) || (facts_.type(v).is_tensor() && facts_.type(v).known_dims());
+    if (v == kNone) return true;
+    const Type& type = facts_.type(v);
+    return type.is_tensor() && type.elem_type != DataType::string && type.known_dims();
   };
   const auto live = live_nodes();
   return std::all_of(live.begin(), live.end(), [&](NodeId id) {

@@ -22,7 +22,7 @@ struct Place {
 class Compiler {
  public:
   Compiler(const Graph& graph, ParameterStore& store, const CompileOptions& options);
-  /// Whether it can be one program: no bodies, only tensors of known sizes (opaque nodes apart, which run() refuses).
+  /// Whether it can be one program: no bodies, only tensors of numbers and known sizes (opaque nodes apart, which run() refuses).
   bool is_static() const;
   void run();
 
