@@ -22,11 +22,14 @@ extern const Op atanh;
 extern const Op attention;
 extern const Op average_pool;
 extern const Op batch_normalization;
+extern const Op bernoulli;
+extern const Op bit_cast;
 extern const Op bit_shift;
 extern const Op bitwise_and;
 extern const Op bitwise_not;
 extern const Op bitwise_or;
 extern const Op bitwise_xor;
+extern const Op blackman_window;
 extern const Op cast_op;
 extern const Op cast_like;
 extern const Op ceil;
@@ -44,7 +47,9 @@ extern const Op conv_integer;
 extern const Op conv_transpose;
 extern const Op cos;
 extern const Op cosh;
+extern const Op cum_prod;
 extern const Op cum_sum;
+extern const Op dft;
 extern const Op deform_conv;
 extern const Op depth_to_space;
 extern const Op dequantize_linear;
@@ -75,6 +80,8 @@ extern const Op greater;
 extern const Op greater_or_equal;
 extern const Op grid_sample;
 extern const Op group_normalization;
+extern const Op hamming_window;
+extern const Op hann_window;
 extern const Op hard_sigmoid;
 extern const Op hard_swish;
 extern const Op hardmax;
@@ -102,10 +109,12 @@ extern const Op max_roi_pool;
 extern const Op max_unpool;
 extern const Op mean;
 extern const Op mean_variance_normalization;
+extern const Op mel_weight_matrix;
 extern const Op min;
 extern const Op mish;
 extern const Op mod;
 extern const Op mul;
+extern const Op multinomial;
 extern const Op neg;
 extern const Op negative_log_likelihood_loss;
 extern const Op non_max_suppression;
@@ -124,6 +133,10 @@ extern const Op qlinear_matmul;
 extern const Op quantize_linear;
 extern const Op rms_normalization;
 extern const Op rnn;
+extern const Op random_normal;
+extern const Op random_normal_like;
+extern const Op random_uniform;
+extern const Op random_uniform_like;
 extern const Op range;
 extern const Op reciprocal;
 extern const Op reduce_l1;
@@ -143,6 +156,7 @@ extern const Op reverse_sequence;
 extern const Op roi_align;
 extern const Op rotary_embedding;
 extern const Op round;
+extern const Op stft;
 extern const Op scan_op;
 extern const Op scatter;
 extern const Op scatter_elements;
@@ -174,8 +188,11 @@ extern const Op sqrt;
 extern const Op squeeze;
 extern const Op sub;
 extern const Op sum;
+extern const Op swish;
 extern const Op tan;
 extern const Op tanh;
+extern const Op tensor_scatter;
+extern const Op tf_idf_vectorizer;
 extern const Op thresholded_relu;
 extern const Op tile;
 extern const Op top_k;
@@ -200,6 +217,7 @@ extern const Op conv_grad_input;
 extern const Op conv_grad_weight;
 extern const Op conv_transpose_grad_input;
 extern const Op conv_transpose_grad_weight;
+extern const Op dft_grad;
 extern const Op deform_conv_grad;
 extern const Op depth_to_space_grad_op;
 extern const Op dequantize_linear_grad;
@@ -240,6 +258,7 @@ extern const Op reshape_like_op;
 extern const Op resize_grad;
 extern const Op roi_align_grad;
 extern const Op rotary_embedding_grad;
+extern const Op stft_grad;
 extern const Op scatter_reduction_grad_op;
 extern const Op sigmoid_grad;
 extern const Op slice_grad_op;
@@ -252,6 +271,10 @@ extern const Op sum_to_op;
 extern const Op tanh_grad;
 extern const Op thresholded_relu_grad;
 extern const Op tile_grad_op;
+// ai.onnx.preview.training
+extern const Op adagrad;
+extern const Op adam;
+extern const Op momentum;
 }  // namespace ops
 
 namespace {
@@ -272,11 +295,14 @@ constexpr std::array kOps = {
     &ops::attention,
     &ops::average_pool,
     &ops::batch_normalization,
+    &ops::bernoulli,
+    &ops::bit_cast,
     &ops::bit_shift,
     &ops::bitwise_and,
     &ops::bitwise_not,
     &ops::bitwise_or,
     &ops::bitwise_xor,
+    &ops::blackman_window,
     &ops::cast_op,
     &ops::cast_like,
     &ops::ceil,
@@ -294,7 +320,9 @@ constexpr std::array kOps = {
     &ops::conv_transpose,
     &ops::cos,
     &ops::cosh,
+    &ops::cum_prod,
     &ops::cum_sum,
+    &ops::dft,
     &ops::deform_conv,
     &ops::depth_to_space,
     &ops::dequantize_linear,
@@ -324,6 +352,8 @@ constexpr std::array kOps = {
     &ops::greater_or_equal,
     &ops::grid_sample,
     &ops::group_normalization,
+    &ops::hamming_window,
+    &ops::hann_window,
     &ops::hard_sigmoid,
     &ops::hard_swish,
     &ops::hardmax,
@@ -351,10 +381,12 @@ constexpr std::array kOps = {
     &ops::max_unpool,
     &ops::mean,
     &ops::mean_variance_normalization,
+    &ops::mel_weight_matrix,
     &ops::min,
     &ops::mish,
     &ops::mod,
     &ops::mul,
+    &ops::multinomial,
     &ops::neg,
     &ops::negative_log_likelihood_loss,
     &ops::non_max_suppression,
@@ -373,6 +405,10 @@ constexpr std::array kOps = {
     &ops::quantize_linear,
     &ops::rms_normalization,
     &ops::rnn,
+    &ops::random_normal,
+    &ops::random_normal_like,
+    &ops::random_uniform,
+    &ops::random_uniform_like,
     &ops::range,
     &ops::reciprocal,
     &ops::reduce_l1,
@@ -392,6 +428,7 @@ constexpr std::array kOps = {
     &ops::roi_align,
     &ops::rotary_embedding,
     &ops::round,
+    &ops::stft,
     &ops::scan_op,
     &ops::scatter,
     &ops::scatter_elements,
@@ -423,8 +460,11 @@ constexpr std::array kOps = {
     &ops::squeeze,
     &ops::sub,
     &ops::sum,
+    &ops::swish,
     &ops::tan,
     &ops::tanh,
+    &ops::tensor_scatter,
+    &ops::tf_idf_vectorizer,
     &ops::thresholded_relu,
     &ops::tile,
     &ops::top_k,
@@ -449,6 +489,7 @@ constexpr std::array kOps = {
     &ops::conv_grad_weight,
     &ops::conv_transpose_grad_input,
     &ops::conv_transpose_grad_weight,
+    &ops::dft_grad,
     &ops::deform_conv_grad,
     &ops::depth_to_space_grad_op,
     &ops::dequantize_linear_grad,
@@ -491,6 +532,7 @@ constexpr std::array kOps = {
     &ops::resize_grad,
     &ops::roi_align_grad,
     &ops::rotary_embedding_grad,
+    &ops::stft_grad,
     &ops::scatter_reduction_grad_op,
     &ops::sigmoid_grad,
     &ops::slice_grad_op,
@@ -503,6 +545,10 @@ constexpr std::array kOps = {
     &ops::tanh_grad,
     &ops::thresholded_relu_grad,
     &ops::tile_grad_op,
+    // ai.onnx.preview.training
+    &ops::adagrad,
+    &ops::adam,
+    &ops::momentum,
 };
 
 bool before(const Op* op, std::pair<std::string_view, std::string_view> key) {

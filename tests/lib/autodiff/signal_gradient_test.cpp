@@ -1,0 +1,38 @@
+// Gradients of transforms against central differences in double.
+#include <gtest/gtest.h>
+
+#include "tests/lib/autodiff/gradient_check.h"
+
+namespace espalier::testing {
+namespace {
+
+std::string one(const std::string& declared, const std::string& node, const std::string& constants = "", int opset = 20) {
+  return "graph g (" + declared + ") -> (y) opset " + std::to_string(opset) + " { " + constants + "\n y = " + node + " }";
+}
+
+TEST(SignalGradient, DFT) {
+  const std::string size = "l: int64[] = {7}\n axis: int64[] = {1}\n short: int64[] = {3}";
+  for (const std::string node : {"DFT(x)", "DFT(x) {inverse = 1}", "DFT(x, l)", "DFT(x, short, axis)", "DFT(x, l, axis) {inverse = 1}"}) {
+    EXPECT_EQ(check_gradients(one("x: float[n,4,5,2]", node, size)), "") << node;
+    EXPECT_EQ(check_gradients(one("x: float[n,4,5,1]", node, size)), "") << node;
+  }
+  for (const std::string node : {"DFT(x) {onesided = 1}", "DFT(x, l) {onesided = 1}"}) {
+    EXPECT_EQ(check_gradients(one("x: float[n,4,6,1]", node, size)), "") << node;
+  }
+  EXPECT_EQ(check_gradients(one("x: float[n,6,1]", "DFT(x) {axis = 1, onesided = 1}", "", 17)), "");
+}
+
+TEST(SignalGradient, STFT) {
+  const std::string constants = "step: int64[] = {3}\n length: int64[] = {4}\n w: float[4] = {0.5, 1, 2, 0.25}";
+  EXPECT_EQ(check_gradients(one("x: float[n,11,1]", "STFT(x, step, w)", constants)), "");
+  EXPECT_EQ(check_gradients(one("x: float[n,11,1]", "STFT(x, step, _, length) {onesided = 0}", constants)), "");
+  EXPECT_EQ(check_gradients(one("x: float[n,11,2]", "STFT(x, step, w) {onesided = 0}", constants)), "");
+}
+
+TEST(SignalGradient, Swish) {
+  EXPECT_EQ(check_gradients(one("x: float[n,5]", "Swish(x)", "", 24)), "");
+  EXPECT_EQ(check_gradients(one("x: float[n,5]", "Swish(x) {alpha = 1.7}", "", 24)), "");
+}
+
+}  // namespace
+}  // namespace espalier::testing
