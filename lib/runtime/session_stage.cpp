@@ -281,7 +281,7 @@ SessionBody Session::make_body(const Stage& stage, NodeId id, std::string_view a
   const FactTable* inside = stage.facts.body(id, attribute);
   for (const ValueId v : body.inputs) {
     body.erase_initializer(v);
-    body.value(v).type.dims.reset();
+    body.value(v).type = Type();  // sizes were written for one trip; what is fed says them
     const Tensor* constant = inside ? inside->constant(v) : nullptr;
     result.fed.push_back(!constant);
     if (constant) body.set_initializer(v, *constant);
