@@ -2,15 +2,30 @@
 
 #include <algorithm>
 
+#include "lib/analysis/unit_groups.h"
 #include "lib/base/error.h"
 #include "lib/ops/op.h"
 
 namespace espalier {
 namespace {
 
+/// Whether the node cannot be run: its operator is not ours, or one inside its bodies is not.
 bool opaque(const Node& node) {
   const Op* op = find_op(node);
-  return !op || !op->evaluate;
+  if (!op || !op->evaluate) return true;
+  return std::any_of(node.attributes.begin(), node.attributes.end(), [](const Attribute& a) {
+    const auto* body = std::get_if<Body>(&a.value);
+    if (!body) return false;
+    const auto nodes = (*body)->nodes();
+    return std::any_of(nodes.begin(), nodes.end(), [&](NodeId id) { return opaque((*body)->node(id)); });
+  });
+}
+
+/// Inputs, and what bodies read from outside.
+std::vector<ValueId> reads_of(const Graph& graph, const Node& node) {
+  std::vector<ValueId> reads = captured_values(graph, node);
+  std::copy_if(node.inputs.begin(), node.inputs.end(), std::back_inserter(reads), [](ValueId v) { return v != kNone; });
+  return reads;
 }
 
 std::vector<NodeId> opaque_nodes(const Graph& graph) {
@@ -89,8 +104,8 @@ std::vector<bool> lost_values(const Graph& graph, const std::set<std::string>& f
   }
   for (const NodeId id : graph.nodes()) {
     const Node& node = graph.node(id);
-    const bool hit = opaque(node) || std::any_of(node.inputs.begin(), node.inputs.end(),
-                                                 [&](ValueId v) { return v != kNone && lost[v]; });
+    const auto reads = reads_of(graph, node);
+    const bool hit = opaque(node) || std::any_of(reads.begin(), reads.end(), [&](ValueId v) { return lost[v]; });
     for (const ValueId v : node.outputs) {
       if (v != kNone && hit) lost[v] = true;
     }
@@ -110,9 +125,7 @@ void keep_only(Graph& graph, const std::vector<ValueId>& outputs) {
       graph.erase_node(*id);
       continue;
     }
-    for (const ValueId v : node.inputs) {
-      if (v != kNone) needed[v] = true;
-    }
+    for (const ValueId v : reads_of(graph, node)) needed[v] = true;
   }
   std::erase_if(graph.inputs, [&](ValueId v) { return !needed[v]; });
 }
