@@ -13,6 +13,7 @@ extern const Pass fuse_affine;
 extern const Pass fuse_batch_norm;
 extern const Pass fuse_gemm;
 extern const Pass fuse_pad;
+extern const Pass inline_if;
 extern const Pass lift_constants;
 extern const Pass merge_duplicates;
 extern const Pass merge_reshapes;
@@ -33,6 +34,7 @@ constexpr std::array kPasses = {
     &passes::fuse_batch_norm,
     &passes::fuse_gemm,
     &passes::fuse_pad,
+    &passes::inline_if,
     &passes::lift_constants,
     &passes::merge_duplicates,
     &passes::merge_reshapes,

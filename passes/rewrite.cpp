@@ -2,23 +2,53 @@
 
 #include <algorithm>
 
+#include "lib/analysis/infer.h"
 #include "lib/ops/op.h"
 
 namespace espalier {
 namespace {
 
-int64_t edit_body(Body& body, const std::function<int64_t(Graph&)>& edit) {
+using Edit = std::function<int64_t(Graph&)>;
+
+bool has_bodies(const Graph& graph) {
+  return std::any_of(graph.nodes().begin(), graph.nodes().end(), [&](NodeId id) {
+    const auto& attributes = graph.node(id).attributes;
+    return std::any_of(attributes.begin(), attributes.end(), [](const Attribute& a) { return std::holds_alternative<Body>(a.value); });
+  });
+}
+
+int64_t edit_inner(Graph& graph, const Edit& edit, const FactTable* facts);
+
+/// While a body is edited its inputs have the types that hold in every iteration: the sizes that files declare were written
+/// for one of them.
+int64_t edit_body(Body& body, const Edit& edit, const FactTable* facts) {
   Graph copy = *body;
-  const int64_t changes = edit_graphs(copy, edit);
-  if (changes > 0) body = std::make_shared<const Graph>(std::move(copy));
+  std::vector<Type> declared;
+  for (const ValueId v : copy.inputs) {
+    Type& type = copy.value(v).type;
+    declared.push_back(type);
+    if (facts && facts->type(v).kind != Type::Kind::unknown) type = facts->type(v);
+    else type.dims.reset();
+  }
+  const int64_t changes = edit_inner(copy, edit, facts) + edit(copy);
+  if (changes == 0) return 0;
+  for (size_t i = 0; i < declared.size(); ++i) copy.value(copy.inputs[i]).type = declared[i];
+  body = std::make_shared<const Graph>(std::move(copy));
   return changes;
 }
 
-int64_t edit_attribute(Attribute& attribute, const std::function<int64_t(Graph&)>& edit) {
-  if (auto* body = std::get_if<Body>(&attribute.value)) return edit_body(*body, edit);
+/// Edits the bodies of a graph's nodes.
+int64_t edit_inner(Graph& graph, const Edit& edit, const FactTable* facts) {
   int64_t changes = 0;
-  if (auto* bodies = std::get_if<std::vector<Body>>(&attribute.value)) {
-    for (Body& body : *bodies) changes += edit_body(body, edit);
+  const std::vector<NodeId> nodes(graph.nodes().begin(), graph.nodes().end());
+  for (const NodeId id : nodes) {
+    const std::vector<Attribute> attributes = graph.node(id).attributes;
+    for (Attribute attribute : attributes) {
+      auto* body = std::get_if<Body>(&attribute.value);
+      const int64_t inside = body ? edit_body(*body, edit, facts ? facts->body(id, attribute.name) : nullptr) : 0;
+      if (inside > 0) graph.set_attribute(id, std::move(attribute));
+      changes += inside;
+    }
   }
   return changes;
 }
@@ -26,17 +56,9 @@ int64_t edit_attribute(Attribute& attribute, const std::function<int64_t(Graph&)
 }  // namespace
 
 int64_t edit_graphs(Graph& graph, const std::function<int64_t(Graph&)>& edit) {
-  int64_t changes = 0;
-  const std::vector<NodeId> nodes(graph.nodes().begin(), graph.nodes().end());
-  for (const NodeId id : nodes) {
-    const std::vector<Attribute> attributes = graph.node(id).attributes;
-    for (Attribute attribute : attributes) {
-      const int64_t inside = edit_attribute(attribute, edit);
-      if (inside > 0) graph.set_attribute(id, std::move(attribute));
-      changes += inside;
-    }
-  }
-  return changes + edit(graph);
+  if (!has_bodies(graph)) return edit(graph);
+  const FactTable facts = infer(graph);
+  return edit_inner(graph, edit, &facts) + edit(graph);
 }
 
 int64_t edit_nodes(Graph& graph, NodeEdit edit) {

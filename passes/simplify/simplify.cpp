@@ -2,6 +2,7 @@
 
 #include "passes/resources.h"
 #include "passes/simplify/fold_constants.h"
+#include "passes/simplify/inline_if.h"
 #include "passes/simplify/lift_constants.h"
 #include "passes/simplify/merge_duplicates.h"
 #include "passes/simplify/merge_reshapes.h"
@@ -12,7 +13,7 @@ namespace espalier::passes {
 namespace {
 
 void run(PassContext& context) {
-  const Pass* const parts[] = {&lift_constants, &fold_constants,   &remove_identities,
+  const Pass* const parts[] = {&lift_constants, &fold_constants,   &inline_if,       &remove_identities,
                                &merge_reshapes, &merge_duplicates, &remove_dead_code};
   // Each round takes nodes away or settles one for good, so the bound is never met by a sound part.
   constexpr int kRounds = 100;
@@ -34,6 +35,7 @@ constexpr PassOption kOptions[] = {
 constexpr PassCounter kCounters[] = {
     {"lifted", "Constant nodes that became initialisers"},
     {"folded", "nodes replaced by their value"},
+    {"inlined", "If nodes replaced by the branch that is taken"},
     {"identities", "nodes taken out because they change nothing"},
     {"reshapes", "nodes that took over what their producer did, or a constant shape"},
     {"merged-nodes", "nodes that computed what another one does"},
