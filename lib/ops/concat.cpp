@@ -37,7 +37,8 @@ void infer(InferContext& c) {
   const DataType type = c.elem_type(0);
   for (size_t i = 0; i < c.input_count(); ++i) {
     if (!c.has_input(i)) c.fail("input " + std::to_string(i) + " is missing");
-    if (c.elem_type(i) != type && c.type(i).is_tensor() && c.type(0).is_tensor()) {
+    const bool known = c.elem_type(i) != DataType::undefined && type != DataType::undefined;
+    if (known && c.elem_type(i) != type) {
       c.fail("input " + std::to_string(i) + " is " + c.type(i).str() + ", input 0 is " + c.type(0).str());
     }
     if (!c.has_rank(i)) {

@@ -30,7 +30,8 @@ std::vector<InputSlot> input_slots(const Graph& graph) {
 
 Graph at_any_batch(const Graph& graph, int64_t batch) {
   const bool fixed = std::any_of(graph.inputs.begin(), graph.inputs.end(), [&](ValueId v) {
-    return !graph.initializer(v) && (*graph.value(v).type.dims)[0].known();
+    const auto& dims = graph.value(v).type.dims;
+    return !graph.initializer(v) && dims && !dims->empty() && dims->front().known();
   });
   return fixed ? rebatch(graph, batch) : graph;
 }
