@@ -49,6 +49,6 @@ void gradient(GradientContext&) {}
 }  // namespace
 
 extern const Op if_op;
-const Op if_op = {.name = "If", .infer = infer, .evaluate = evaluate, .gradient = gradient};
+const Op if_op = {.name = "If", .until = 25, .infer = infer, .evaluate = evaluate, .gradient = gradient};
 
 }  // namespace espalier::ops

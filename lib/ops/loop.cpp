@@ -119,6 +119,6 @@ void evaluate(EvaluateContext& c) {
 }  // namespace
 
 extern const Op loop;
-const Op loop = {.name = "Loop", .infer = infer, .evaluate = evaluate};
+const Op loop = {.name = "Loop", .until = 25, .infer = infer, .evaluate = evaluate};
 
 }  // namespace espalier::ops

@@ -197,6 +197,6 @@ void evaluate(EvaluateContext& c) {
 }  // namespace
 
 extern const Op scan_op;
-const Op scan_op = {.name = "Scan", .since = 8, .infer = infer, .evaluate = evaluate};
+const Op scan_op = {.name = "Scan", .since = 8, .until = 25, .infer = infer, .evaluate = evaluate};
 
 }  // namespace espalier::ops

@@ -99,6 +99,6 @@ void evaluate_split(EvaluateContext& c) {
 
 extern const Op concat_from_sequence, split_to_sequence;
 const Op concat_from_sequence = {.name = "ConcatFromSequence", .since = 11, .infer = infer_concat, .evaluate = evaluate_concat};
-const Op split_to_sequence = {.name = "SplitToSequence", .since = 11, .infer = infer_split, .evaluate = evaluate_split};
+const Op split_to_sequence = {.name = "SplitToSequence", .since = 11, .until = 24, .infer = infer_split, .evaluate = evaluate_split};
 
 }  // namespace espalier::ops

@@ -1,6 +1,7 @@
 // ONNX's own cases, each by the reference runner, as a plan and by a session. A case passes if all agree with its outputs. What does not pass
 // stands by name and reason in tests/conformance/denied*.txt; these lists may only shrink: a denied case that passes fails the test.
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -21,17 +22,17 @@ namespace espalier::testing {
 namespace {
 
 /// Cases of Debian 12's libonnx-testdata (ONNX 1.12), and how many of them pass at least.
-constexpr int kCasesOf112 = 1072, kLeastOf112 = 921;
+constexpr int kCasesOf112 = 1072, kLeastOf112 = 1047;
 /// Share of the node cases of Python's onnx 1.22 that passes at least.
-constexpr double kLeastShareOf122 = 0.76;
+constexpr double kLeastShareOf122 = 0.92;
 
 struct Tally {
   int cases = 0, passed = 0, denied = 0, foreign = 0, failed = 0;
 };
 
 std::ostream& operator<<(std::ostream& out, const Tally& t) {
-  return out << t.passed << " of " << t.cases << " (" << t.denied << " denied, " << t.foreign << " use an operator that is not ours, "
-             << t.failed << " fail)";
+  return out << t.passed << " of " << t.cases << " (" << t.denied << " denied, " << t.failed << " fail; " << t.foreign
+             << " use an operator that is not ours)";
 }
 
 /// The first operator of a graph that is not ours, or an empty string.
@@ -114,6 +115,8 @@ class Conformance {
 
   const Tally& all() const { return all_; }
   int newest() const { return newest_; }
+  /// Cases of operators that are not ours and that the list does not name.
+  const std::vector<std::string>& unlisted() const { return unlisted_; }
 
  private:
   /// What went wrong, by either way; empty if nothing.
@@ -139,6 +142,7 @@ class Conformance {
     const auto listed = denied_.find(c.name);
     const bool is_denied = listed != denied_.end();
     const bool failed = !problem.empty() && !is_denied && foreign.empty();
+    if (!problem.empty() && !is_denied && !foreign.empty()) unlisted_.push_back(c.name);
     EXPECT_FALSE(failed) << c.suite << "/" << c.name << ": " << problem;
     EXPECT_FALSE(problem.empty() && is_denied) << c.name << " passes: take it off the list of denied cases";
     if (!problem.empty() && !foreign.empty()) ++foreign_[foreign];
@@ -146,7 +150,7 @@ class Conformance {
       t->cases += 1;
       t->passed += problem.empty();
       t->denied += !problem.empty() && is_denied;
-      t->foreign += !problem.empty() && !is_denied && !foreign.empty();
+      t->foreign += !problem.empty() && !foreign.empty();
       t->failed += failed;
     }
   }
@@ -155,6 +159,7 @@ class Conformance {
   std::map<std::string, std::string> denied_;
   PlanRunner plans_;
   int newest_ = 0;
+  std::vector<std::string> unlisted_;
   std::map<std::string, int> foreign_;
   std::map<std::string, Tally> by_suite_;
   Tally all_;
@@ -166,6 +171,7 @@ TEST(Conformance, CasesOfLibonnxTestdata) {
   conformance.run();
   std::cout << "libonnx-testdata, opset " << conformance.newest() << ": " << conformance.all() << "\n";
   if (conformance.newest() != 17) return;
+  EXPECT_THAT(conformance.unlisted(), ::testing::IsEmpty());
   EXPECT_EQ(conformance.all().cases, kCasesOf112);
   EXPECT_GE(conformance.all().passed, kLeastOf112);
 }
@@ -199,6 +205,7 @@ TEST(Conformance, NodeCasesOfPythonsOnnx) {
   conformance.run();
   const Tally& all = conformance.all();
   std::cout << "onnx " << version << ", node cases: " << all << ", " << 100.0 * all.passed / std::max(all.cases, 1) << " %\n";
+  EXPECT_THAT(conformance.unlisted(), ::testing::IsEmpty());
   EXPECT_GE(all.passed, kLeastShareOf122 * all.cases);
 }
 
