@@ -94,9 +94,18 @@ Primitive inner_product_backward_weights(const P& p, const ForwardHint& forward,
 
 namespace {
 
+/// The same strides, as a plain matrix has them where an axis of size 1 leaves the choice: oneDNN's gemm refuses a leading
+/// dimension of 1 in a row.
+Dims plain_where_free(const Dims& dims, Dims strides) {
+  const size_t row = dims.size() - 2, column = dims.size() - 1;
+  if (dims[column] == 1) strides[column] = 1;
+  if (dims[row] == 1) strides[row] = std::max<int64_t>(1, strides[column] * dims[column]);
+  return strides;
+}
+
 /// A plain operand whose last two axes are stored swapped where `transposed`, or one with strides of its own.
 Desc operand(const Dims& dims, bool transposed, const Dims& own) {
-  if (!own.empty()) return Desc(dims, to_dnnl(kFloat), own);
+  if (!own.empty()) return Desc(dims, to_dnnl(kFloat), plain_where_free(dims, own));
   if (!transposed) return plain_desc(kFloat, dims);
   Dims swapped = dims;
   std::swap(swapped[dims.size() - 1], swapped[dims.size() - 2]);

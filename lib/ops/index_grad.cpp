@@ -29,8 +29,8 @@ void infer_pad(InferContext& c) {
 }
 
 void infer_concat(InferContext& c) {
-  if (c.input_count() != c.output_count() + 1) {
-    c.fail("has " + std::to_string(c.input_count()) + " inputs, expected " + std::to_string(c.output_count() + 1));
+  if (c.input_count() < c.output_count() + 1) {  // outputs at the end that nobody wants are cut off
+    c.fail("has " + std::to_string(c.input_count()) + " inputs, expected at least " + std::to_string(c.output_count() + 1));
   }
   for (size_t i = 0; i < c.output_count(); ++i) {
     if (c.has_output(i)) c.set(i, c.type(i + 1));

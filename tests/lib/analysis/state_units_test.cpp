@@ -109,7 +109,7 @@ TEST(StateUnits, GtcrnGainsUnits) {
   const UnitTable table = assign_units(
       graph, {}, {{"conv_cache", "conv_cache_out"}, {"tra_cache", "tra_cache_out"}, {"inter_cache", "inter_cache_out"}});
   EXPECT_FALSE(frozen_reasons(table, unit_groups(table)).contains("initial state is fixed (graph input)"));
-  EXPECT_GE(free_units(table), 32 + 128);
+  EXPECT_GT(free_units(table), free_units(assign_units(graph)));
 }
 
 }  // namespace

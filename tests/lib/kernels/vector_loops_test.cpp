@@ -32,6 +32,42 @@ double slope(double (*share)(double), double x) {
   return ((x + kStep) * share(x + kStep) - (x - kStep) * share(x - kStep)) / (2 * kStep);
 }
 
+double trigonometry(ElementKind kind, double x) {
+  switch (kind) {
+    case ElementKind::sin: return std::sin(x);
+    case ElementKind::cos: return std::cos(x);
+    case ElementKind::tan: return std::tan(x);
+    case ElementKind::asin: return std::asin(x);
+    case ElementKind::acos: return std::acos(x);
+    case ElementKind::atan: return std::atan(x);
+    case ElementKind::sinh: return std::sinh(x);
+    case ElementKind::cosh: return std::cosh(x);
+    case ElementKind::asinh: return std::asinh(x);
+    case ElementKind::acosh: return std::acosh(x);
+    case ElementKind::atanh: return std::atanh(x);
+    default: return 0;
+  }
+}
+
+/// Of x and the gradient y that arrives.
+double gradient(const ElementOp& op, double x, double y) {
+  const double alpha = op.alpha, beta = op.beta;
+  switch (op.kind) {
+    case ElementKind::relu_grad: return x > 0 ? y : 0;
+    case ElementKind::leaky_relu_grad: return x > 0 ? y : alpha * y;
+    case ElementKind::clip_grad: return x > alpha && x < beta ? y : 0;
+    case ElementKind::sigmoid_grad: return y * x * (1 - x);
+    case ElementKind::tanh_grad: return y * (1 - x * x);
+    case ElementKind::hard_sigmoid_grad: return x > 0 && x < 1 ? alpha * y : 0;
+    case ElementKind::hard_swish_grad: return x <= -3 ? 0 : x >= 3 ? y : y * (x / 3 + 0.5);
+    case ElementKind::elu_grad: return x > 0 ? y : alpha * beta * std::exp(beta * x) * y;
+    case ElementKind::gelu_grad: return y * slope(phi, x);
+    case ElementKind::gelu_tanh_grad: return y * slope(phi_by_tanh, x);
+    case ElementKind::thresholded_relu_grad: return x > alpha ? y : 0;
+    default: return trigonometry(op.kind, x);
+  }
+}
+
 double formula(const ElementOp& op, double x, double y) {
   const auto sigmoid = [](double v) { return 1 / (1 + std::exp(-v)); };
   const auto clamp = [](double v, double low, double high) { return std::min(std::max(v, low), high); };
@@ -67,17 +103,6 @@ double formula(const ElementOp& op, double x, double y) {
     case ElementKind::round: return std::nearbyint(x);
     case ElementKind::sign: return (x > 0) - (x < 0);
     case ElementKind::cube: return x * x * x;
-    case ElementKind::sin: return std::sin(x);
-    case ElementKind::cos: return std::cos(x);
-    case ElementKind::tan: return std::tan(x);
-    case ElementKind::asin: return std::asin(x);
-    case ElementKind::acos: return std::acos(x);
-    case ElementKind::atan: return std::atan(x);
-    case ElementKind::sinh: return std::sinh(x);
-    case ElementKind::cosh: return std::cosh(x);
-    case ElementKind::asinh: return std::asinh(x);
-    case ElementKind::acosh: return std::acosh(x);
-    case ElementKind::atanh: return std::atanh(x);
     case ElementKind::power: return std::pow(x, alpha);
     case ElementKind::add: return x + y;
     case ElementKind::sub: return x - y;
@@ -89,19 +114,8 @@ double formula(const ElementOp& op, double x, double y) {
     case ElementKind::fmod: return std::fmod(x, y);
     case ElementKind::prelu: return x < 0 ? x * y : x;
     case ElementKind::equal: return x == y;
-    case ElementKind::relu_grad: return x > 0 ? y : 0;
-    case ElementKind::leaky_relu_grad: return x > 0 ? y : alpha * y;
-    case ElementKind::clip_grad: return x > alpha && x < beta ? y : 0;
-    case ElementKind::sigmoid_grad: return y * x * (1 - x);
-    case ElementKind::tanh_grad: return y * (1 - x * x);
-    case ElementKind::hard_sigmoid_grad: return x > 0 && x < 1 ? alpha * y : 0;
-    case ElementKind::hard_swish_grad: return x <= -3 ? 0 : x >= 3 ? y : y * (x / 3 + 0.5);
-    case ElementKind::elu_grad: return x > 0 ? y : alpha * beta * std::exp(beta * x) * y;
-    case ElementKind::gelu_grad: return y * slope(phi, x);
-    case ElementKind::gelu_tanh_grad: return y * slope(phi_by_tanh, x);
-    case ElementKind::thresholded_relu_grad: return x > alpha ? y : 0;
+    default: return gradient(op, x, y);
   }
-  return 0;
 }
 
 /// v, or a number near it that the operation is defined for.

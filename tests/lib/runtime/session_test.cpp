@@ -21,6 +21,13 @@ CompileOptions frozen() {
   return options;
 }
 
+/// Largest absolute value, at least 1.
+double scale_of(const Tensor& tensor) {
+  double scale = 1;
+  for (const double v : tensor.to_doubles()) scale = std::max(scale, std::abs(v));
+  return scale;
+}
+
 void expect_like_reference(Session& session, const Graph& graph, const Values& feeds) {
   const auto expected = run_reference_values(graph, feeds);
   const auto made = session.run(feeds);
@@ -29,7 +36,7 @@ void expect_like_reference(Session& session, const Graph& graph, const Values& f
     SCOPED_TRACE(name);
     ASSERT_EQ(made.at(name).is_tensor(), value.is_tensor());
     if (!value.is_tensor()) EXPECT_TRUE(made.at(name) == value);
-    else if (is_float(value.tensor().type())) expect_near(made.at(name).tensor(), value.tensor(), 1e-4);
+    else if (is_float(value.tensor().type())) expect_near(made.at(name).tensor(), value.tensor(), 1e-4 * scale_of(value.tensor()));
     else EXPECT_EQ(made.at(name).tensor(), value.tensor());
   }
 }
