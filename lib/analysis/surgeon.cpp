@@ -110,8 +110,10 @@ class Surgeon {
     const UnitFact& fact = table_.facts[static_cast<size_t>(v)];
     if (!from_sizes_[static_cast<size_t>(v)] || fact.bound || !sizes_changed(v)) return;
     const NodeId producer = original_.producer(v);
-    if (original_.node(producer).outputs.size() > 1) return;
+    const Node& node = original_.node(producer);
     CutContext context(state_, producer, next_of(producer));
+    const bool reads_sizes = node.op_type == "Shape" || node.op_type == "Size";
+    if (!reads_sizes) return pin(context, node);
     context.become("Identity", {context.constant_like(*fact.constant, original_.value(v).name)}, {});
   }
 

@@ -31,6 +31,8 @@ def disagreement(path, np, onnx, ort):
         expected, tolerance = constants["expected/" + name], constants["tolerance/" + name]
         if value.shape != expected.shape or value.dtype != expected.dtype:
             return f"output '{name}' is {value.dtype}{value.shape}, expected {expected.dtype}{expected.shape}"
+        if value.dtype == np.float64:
+            tolerance = 100 * tolerance  # ONNX Runtime calculates parts of its double kernels in float
         a, e = value.astype(np.float64), expected.astype(np.float64)
         far = ~((a == e) | (np.isnan(a) & np.isnan(e)) | (np.abs(a - e) <= tolerance))
         if far.any():
