@@ -18,7 +18,28 @@ void infer(InferContext& c) {
   c.set(0, c.type(0));
 }
 
-/// Each element becomes the sum of those up to it (before it with `exclusive`; from the end with `reverse`).
+struct Plus {
+  template <class T>
+  using Wide = Sum<T>;
+  static constexpr int kStart = 0;
+  template <class V>
+  static V of(V a, V b) { return wrap_add(a, b); }
+};
+
+struct Times {
+  template <class T>
+  using Wide = Calc<T>;
+  static constexpr int kStart = 1;
+  /// Products of integers keep their low bits.
+  template <class V>
+  static V of(V a, V b) {
+    if constexpr (std::is_integral_v<V>) return static_cast<V>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
+    else return a * b;
+  }
+};
+
+/// Each element becomes the sum or product of those up to it (before it with `exclusive`; from the end with `reverse`).
+template <class Fold>
 void evaluate(EvaluateContext& c) {
   const Tensor& x = c.input(0);
   const auto axes = c.input(1).to_int64s();
@@ -26,18 +47,19 @@ void evaluate(EvaluateContext& c) {
   const int64_t axis = normalize_axis(axes[0], x.rank()), n = x.dims()[axis], step = row_major_strides(x.dims())[axis];
   const bool exclusive = c.node().get<int64_t>("exclusive", 0) != 0, reverse = c.node().get<int64_t>("reverse", 0) != 0;
   dispatch_number(x.type(), [&]<class T>() {
+    using Wide = typename Fold::template Wide<T>;
     Tensor y(x.type(), x.dims());
     const auto in = x.data<T>();
     const auto out = y.mutable_data<T>();
     parallel_for(n ? x.size() / n : 0, 16, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t first = i / step * step * n + i % step;
-        Sum<T> sum = 0;
+        Wide folded = Fold::kStart;
         for (int64_t k = 0; k < n; ++k) {
           const int64_t at = first + (reverse ? n - 1 - k : k) * step;
-          const Sum<T> next = wrap_add(sum, static_cast<Sum<T>>(in[at]));
-          out[at] = store<T>(exclusive ? sum : next);
-          sum = next;
+          const Wide next = Fold::of(folded, static_cast<Wide>(in[at]));
+          out[at] = store<T>(exclusive ? folded : next);
+          folded = next;
         }
       }
     });
@@ -119,17 +141,19 @@ void gradient(GradientContext& c) {
 
 }  // namespace
 
-extern const Op cum_sum;
+extern const Op cum_sum, cum_prod;
 const Op cum_sum = {
     .name = "CumSum",
     .since = 11,
     .infer = infer,
-    .evaluate = evaluate,
+    .evaluate = evaluate<Plus>,
     .lower = lower,
     .gradient = gradient,
     .units = units::counted_axis,
     .cut = cuts::counted_axis,
     .cost = cost_elementwise,
 };
+
+const Op cum_prod = {.name = "CumProd", .since = 26, .until = 26, .infer = infer, .evaluate = evaluate<Times>, .cost = cost_elementwise};
 
 }  // namespace espalier::ops
