@@ -75,7 +75,8 @@ std::vector<StateUnits> find_states(const Graph& graph, const std::vector<UnitFa
 
 class Assignment {
  public:
-  Assignment(const Graph& graph, const std::map<std::string, Dims>& input_dims, const std::vector<DeclaredState>& declared) {
+  Assignment(const Graph& graph, const std::map<std::string, Dims>& input_dims, const std::vector<DeclaredState>& declared, const UnitRules& rules)
+      : rules_(rules) {
     blank_.graph = &graph;
     blank_.facts = unit_facts(graph, input_dims);
     blank_.bundles.resize(graph.value_count());
@@ -111,14 +112,14 @@ class Assignment {
     return result;
   }
 
-  static void visit(UnitTable& table) {
+  void visit(UnitTable& table) const {
     const Graph& graph = *table.graph;
     for (const NodeId id : visited_nodes(table)) {
       UnitContext context(table, id);
       for (const ValueId v : captured_values(graph, graph.node(id))) {
         context.freeze_value(v, graph.node(id).where() + " reads it from outside its body");
       }
-      const Op* op = unit_op(table, graph.node(id));
+      const Op* op = unit_op(table, graph.node(id), rules_);
       if (op) op->units(context);
       else context.opaque();
     }
@@ -158,14 +159,16 @@ class Assignment {
     return table;
   }
 
+  const UnitRules& rules_;
   UnitTable blank_;
   States forms_;
 };
 
 }  // namespace
 
-UnitTable assign_units(const Graph& graph, const std::map<std::string, Dims>& input_dims, const std::vector<DeclaredState>& states) {
-  return Assignment(graph, input_dims, states).run();
+UnitTable assign_units(const Graph& graph, const std::map<std::string, Dims>& input_dims, const std::vector<DeclaredState>& states,
+                       const UnitRules& rules) {
+  return Assignment(graph, input_dims, states, rules).run();
 }
 
 }  // namespace espalier

@@ -101,7 +101,7 @@ Chosen choose_units(UnitTable& table, const ChooseOptions& options) {
       continue;
     }
     try {
-      CutGraph cut = cut_units(table, picked.keep);
+      CutGraph cut = cut_units(table, picked.keep, options.rules);
       return {std::move(picked.keep), std::move(cut), std::move(notes)};
     } catch (const Inexpressible& e) {
       if (e.ids().size() == 0) throw;

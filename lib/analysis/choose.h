@@ -17,6 +17,7 @@ struct ChooseOptions {
   /// Worth of a unit by its id when ids were assigned; higher stays. Empty: drawn from the seed.
   std::vector<double> scores;
   uint64_t seed = 0;
+  UnitRules rules = {};  ///< those that the table was made with
 };
 
 /// What stays, and the graph that is left.

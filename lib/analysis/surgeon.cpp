@@ -8,7 +8,8 @@ namespace {
 
 class Surgeon {
  public:
-  Surgeon(const UnitTable& table, const std::vector<bool>& keep) : table_(table), original_(*table.graph) {
+  Surgeon(const UnitTable& table, const std::vector<bool>& keep, const UnitRules& rules)
+      : table_(table), original_(*table.graph), rules_(rules) {
     state_.graph = original_;
     state_.table = &table;
     state_.keep = &keep;
@@ -90,7 +91,7 @@ class Surgeon {
     const Node& node = original_.node(id);
     pin(context, node);
     for (const ValueId v : captured_values(original_, node)) context.require_whole(v);
-    const Op* op = unit_op(table_, node);
+    const Op* op = unit_op(table_, node, rules_);
     if (op) op->cut(context);
     else context.opaque();
   }
@@ -202,6 +203,7 @@ class Surgeon {
 
   const UnitTable& table_;
   const Graph& original_;
+  const UnitRules& rules_;
   CutState state_;
   std::vector<bool> from_sizes_;
   std::unordered_map<NodeId, NodeId> next_;
@@ -210,6 +212,8 @@ class Surgeon {
 
 }  // namespace
 
-CutGraph cut_units(const UnitTable& table, const std::vector<bool>& keep) { return Surgeon(table, keep).run(); }
+CutGraph cut_units(const UnitTable& table, const std::vector<bool>& keep, const UnitRules& rules) {
+  return Surgeon(table, keep, rules).run();
+}
 
 }  // namespace espalier

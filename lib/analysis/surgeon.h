@@ -20,6 +20,6 @@ struct CutGraph {
 /// dynamic; a size that reaches data stays the original number. Declared types of inner values that changed are dropped.
 /// Throws Inexpressible where ONNX cannot say it with one Gather: freeze its ids and choose again. Throws Error(internal)
 /// where a rule and the ids disagree, or inference of the result does not find the sizes that are left.
-CutGraph cut_units(const UnitTable& table, const std::vector<bool>& keep);
+CutGraph cut_units(const UnitTable& table, const std::vector<bool>& keep, const UnitRules& rules = {});
 
 }  // namespace espalier

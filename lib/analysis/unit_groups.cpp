@@ -157,8 +157,8 @@ std::vector<NodeId> visited_nodes(const UnitTable& table) {
   return result;
 }
 
-const Op* unit_op(const UnitTable& table, const Node& node) {
-  const Op* op = find_op(node);
+const Op* unit_op(const UnitTable& table, const Node& node, const UnitRules& rules) {
+  const Op* op = rules ? rules(node) : find_op(node);
   if (!op || !op->units || !op->cut) return nullptr;
   const auto sized = [&](ValueId v) { return v == kNone || table.facts[static_cast<size_t>(v)].dims; };
   const bool all = std::all_of(node.inputs.begin(), node.inputs.end(), sized) &&

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -13,13 +14,17 @@ namespace espalier {
 /// A state that a caller carries from run to run: what the output holds goes into the input of the next run.
 using DeclaredState = std::pair<std::string, std::string>;  ///< names of the graph input and of the graph output
 
+/// Where the unit rules of a node come from; empty: find_op. Tests put a wrong rule in, and see who notices.
+using UnitRules = std::function<const Op*(const Node&)>;
+
 /// Unit ids of a graph: DESIGN.md section 7. Ids are born at weights and follow each op's index semantics; joined ids are
 /// one unit, which goes or stays whole. `graph` is kept by address and must outlive the result.
 /// input_dims: sizes of graph inputs by name; symbolic and unknown sizes of others are taken as 1.
 /// states: inputs and outputs that may shrink together. Such an input bears the ids that arrive at its output, on the same
 /// axes; joined, they are not frozen for being outside. What finds no common form stays frozen, with that reason.
 /// Throws Error(bad_data) as infer() does, Error(usage) for a state that is no input and output of one shape.
-UnitTable assign_units(const Graph& graph, const std::map<std::string, Dims>& input_dims = {}, const std::vector<DeclaredState>& states = {});
+UnitTable assign_units(const Graph& graph, const std::map<std::string, Dims>& input_dims = {}, const std::vector<DeclaredState>& states = {},
+                       const UnitRules& rules = {});
 
 /// The dims given, completed by the declared ones with 1 for what is not known.
 std::map<std::string, Dims> concrete_inputs(const Graph& graph, const std::map<std::string, Dims>& given = {});
@@ -46,7 +51,7 @@ std::vector<ValueId> captured_values(const Graph& graph, const Node& node);
 std::vector<NodeId> visited_nodes(const UnitTable& table);
 
 /// The op whose rules fit the node, or nullptr where it is opaque: no rule, or a shape that depends on data.
-const Op* unit_op(const UnitTable& table, const Node& node);
+const Op* unit_op(const UnitTable& table, const Node& node, const UnitRules& rules = {});
 
 /// A name for a node: its own, or that of its first output.
 std::string node_name(const Graph& graph, NodeId id);
