@@ -56,6 +56,12 @@ int64_t elements(const Graph& graph, const std::vector<ValueId>& values) {
   return count;
 }
 
+/// As papers give it: "0.655 G" from a tenth of it on.
+std::string macs_text(int64_t macs) {
+  const auto count = static_cast<double>(macs);
+  return count >= 1e8 ? fixed_text(count * 1e-9, 3) + " G" : count_text(count);
+}
+
 void print_head(const Model& model, const ModelFigures& figures, const std::vector<ValueId>& trainable) {
   const Graph& graph = model.graph;
   const auto line = [](const char* what, const std::string& text) { fmt::print("{:<12}{}\n", what, printable(text)); };
@@ -68,7 +74,7 @@ void print_head(const Model& model, const ModelFigures& figures, const std::vect
   line("trainable", fmt::format("{} in {} tensors", elements(graph, trainable), trainable.size()));
   std::string sizes;
   for (const auto& [input, dims] : figures.dims) sizes += (sizes.empty() ? "" : ", ") + input + " " + to_string(dims);
-  line("MACs", figures.macs_known ? fmt::format("{} ({}) with {}", figures.macs, count_text(static_cast<double>(figures.macs)), sizes)
+  line("MACs", figures.macs_known ? fmt::format("{} ({}) with {}", figures.macs, macs_text(figures.macs), sizes)
                                   : "not known: no input sizes were found that fit");
   line("file", bytes_text(static_cast<double>(figures.bytes)));
   for (const auto& [key, value] : model.metadata) {

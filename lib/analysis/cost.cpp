@@ -38,6 +38,16 @@ Cost bytes_moved(const Op& op, const InferContext& context) {
   return cost;
 }
 
+/// Elements of a weight that a ConstantOfShape of known size makes.
+int64_t filled_count(const Graph& graph, const Node& node) {
+  const Tensor* shape = node.has_input(0) ? graph.constant(node.inputs[0]) : nullptr;
+  const Tensor value = node.get<Tensor>("value", {});
+  if (!shape || (value.defined() && !is_float(value.type()))) return 0;
+  int64_t count = 1;
+  for (const int64_t size : shape->to_int64s()) count = checked_mul(count, std::max<int64_t>(size, 0));
+  return count;
+}
+
 int64_t param_count(const Graph& graph) {
   int64_t count = 0;
   const auto add = [&](const Tensor& tensor) {
@@ -49,6 +59,7 @@ int64_t param_count(const Graph& graph) {
     for (const Attribute& a : node.attributes) {
       if (const auto* body = std::get_if<Body>(&a.value)) count = checked_add(count, param_count(**body));
     }
+    if (node.op_type == "ConstantOfShape") count = checked_add(count, filled_count(graph, node));
     if (node.op_type != "Constant" || !node.has_output(0)) continue;
     if (const Tensor* tensor = graph.constant(node.outputs[0])) add(*tensor);
   }

@@ -16,7 +16,7 @@ struct CostTotals {
   int64_t macs = 0;    ///< of Conv, MatMul, Gemm, RNN and attention; 1 MAC = 2 FLOPs
   int64_t flops = 0;   ///< 2 per MAC included
   int64_t bytes = 0;   ///< bytes read and written by all nodes
-  int64_t params = 0;  ///< elements of all float initialisers and Constant nodes, bodies included
+  int64_t params = 0;  ///< elements of all float initialisers and constants that nodes fill, bodies included
   std::vector<NodeCost> nodes;   ///< those that could be counted, in order
   std::vector<NodeId> opaque;    ///< no operator of ours: not counted
   std::vector<NodeId> unsized;   ///< a size is not known, so not counted: bind the symbols before (InferOptions)
