@@ -1,6 +1,7 @@
 #include "lib/kernels/conv.h"
 
 #include "lib/base/error.h"
+#include "lib/kernels/depthwise.h"
 #include "lib/kernels/dnnl_api.h"
 
 namespace espalier {
@@ -56,6 +57,11 @@ Primitive conv_forward(const ConvProblem& p, const Layout& src) {
         // no implementation takes it as it lies: reordered by the caller
       }
     }
+    if (is_slow(pd.impl_info_str()) && is_depthwise(p)) {
+      Primitive result = depthwise_forward(p, src);
+      result.hint = std::make_shared<convolution_forward::primitive_desc>(pd);
+      return result;
+    }
     std::vector<std::pair<int, Desc>> args = {{DNNL_ARG_SRC, pd.src_desc()}, {DNNL_ARG_WEIGHTS, pd.weights_desc()}};
     if (p.bias) args.emplace_back(DNNL_ARG_BIAS, pd.bias_desc());
     args.emplace_back(DNNL_ARG_DST, pd.dst_desc());
@@ -91,6 +97,7 @@ Primitive conv_backward_data(const ConvProblem& p, const ForwardHint& forward, c
       } catch (const dnnl::error&) {
       }
     }
+    if (is_slow(pd.impl_info_str()) && is_depthwise(p)) return depthwise_backward_data(p, diff_dst, diff_src);
     return make_primitive(convolution_backward_data(pd),
                           {{DNNL_ARG_DIFF_DST, pd.diff_dst_desc()},
                            {DNNL_ARG_WEIGHTS, pd.weights_desc()},
@@ -118,6 +125,7 @@ Primitive conv_backward_weights(const ConvProblem& p, const ForwardHint& forward
       } catch (const dnnl::error&) {
       }
     }
+    if (is_slow(pd.impl_info_str()) && is_depthwise(p)) return depthwise_backward_weights(p, src, diff_dst);
     std::vector<std::pair<int, Desc>> args = {{DNNL_ARG_SRC, pd.src_desc()},
                                               {DNNL_ARG_DIFF_DST, pd.diff_dst_desc()},
                                               {DNNL_ARG_DIFF_WEIGHTS, pd.diff_weights_desc()}};

@@ -1,0 +1,2 @@
+#define ESPALIER_DEPTHWISE kDepthwiseAvx2
+#include "lib/kernels/depthwise_loops.inc"

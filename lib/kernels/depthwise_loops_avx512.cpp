@@ -1,0 +1,2 @@
+#define ESPALIER_DEPTHWISE kDepthwiseAvx512
+#include "lib/kernels/depthwise_loops.inc"

@@ -1,0 +1,2 @@
+#define ESPALIER_DEPTHWISE kDepthwiseBaseline
+#include "lib/kernels/depthwise_loops.inc"
