@@ -10,8 +10,9 @@
 namespace espalier {
 namespace {
 
-constexpr int64_t kChunk = 1024;  // floats of a register: a chain stays in the first-level cache
-constexpr int kMaxRegisters = 16;
+constexpr int64_t kChunk = 1024;        // floats of a register at most: a chain stays in the first-level cache
+constexpr int64_t kMemory = 16 * kChunk;  // floats of all registers; where there are many, each is shorter
+constexpr int kMaxRegisters = kMemory / 16;
 
 constexpr std::array<std::string_view, 63> kNames = {
     "copy", "relu", "leaky_relu", "clip", "sigmoid", "tanh", "hard_sigmoid", "hard_swish", "neg", "sqrt", "exp",
@@ -38,6 +39,7 @@ class ElementChain : public Kernel {
     for (const ElementStep& step : steps_) top = std::max(top, step.target + 1);
     check(top <= kMaxRegisters, "a chain that fits the registers");
     registers_ = top;
+    chunk_ = std::min(kChunk, kMemory / top / 16 * 16);
     clears_padding_ = channels_ && channels_->blocks * channels_->block > channels_->channels;
   }
 
@@ -49,24 +51,24 @@ class ElementChain : public Kernel {
 
   void run() override {
     parallel_for(count_, kChunk, [this](int64_t begin, int64_t end) {
-      alignas(64) float memory[kMaxRegisters][kChunk];
-      for (int64_t at = begin; at < end; at += kChunk) run_chunk(at, std::min(kChunk, end - at), memory);
+      alignas(64) float memory[kMemory];
+      for (int64_t at = begin; at < end; at += chunk_) run_chunk(at, std::min(chunk_, end - at), memory);
     });
     if (clears_padding_) clear_padding();
   }
 
  private:
-  void run_chunk(int64_t at, int64_t n, float (*memory)[kChunk]) {
+  void run_chunk(int64_t at, int64_t n, float* memory) {
     float* registers[kMaxRegisters];
     for (size_t i = 0; i < sources_.size(); ++i) {
       if (sources_[i].how.kind == ElementOperand::Kind::full) {
         registers[i] = const_cast<float*>(sources_[i].data) + at;
       } else {
-        fill(sources_[i], at, n, memory[i]);
-        registers[i] = memory[i];
+        registers[i] = memory + static_cast<int64_t>(i) * chunk_;
+        fill(sources_[i], at, n, registers[i]);
       }
     }
-    for (int r = static_cast<int>(sources_.size()); r < registers_; ++r) registers[r] = memory[r];
+    for (int r = static_cast<int>(sources_.size()); r < registers_; ++r) registers[r] = memory + r * chunk_;
     registers[steps_.back().target] = result_ + at;
     loops_.element_steps(steps_.data(), static_cast<int>(steps_.size()), registers, n);
   }
@@ -139,6 +141,7 @@ class ElementChain : public Kernel {
   std::vector<ElementStep> steps_;
   std::vector<Source> sources_;
   int registers_ = 0;
+  int64_t chunk_ = kChunk;
   bool clears_padding_ = false;
   float* result_ = nullptr;
   const VectorLoops& loops_;

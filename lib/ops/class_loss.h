@@ -2,6 +2,7 @@
 
 #include "lib/ops/evaluate.h"
 #include "lib/ops/infer.h"
+#include "lib/ops/lower.h"
 
 namespace espalier {
 
@@ -32,5 +33,10 @@ Tensor log_softmax_of_scores(const Tensor& scores);
 
 /// Output shape and validation of a loss over classes: [] or, without reduction, the labels' shape.
 void infer_class_loss(InferContext& context);
+
+/// The fast steps on plain float scores: (scores, labels, weights) -> loss (and log_prob), and (scores, labels, weights, dy) ->
+/// dscores. `logarithms`: the scores are logarithms of probabilities.
+bool lower_class_loss(LowerContext& context, bool logarithms);
+bool lower_class_loss_grad(LowerContext& context, bool logarithms);
 
 }  // namespace espalier

@@ -1,8 +1,11 @@
 #include "lib/base/parallel.h"
 #include "lib/base/random.h"
+#include "lib/kernels/dropout.h"
+#include "lib/ops/conv_problem.h"
 #include "lib/ops/evaluate.h"
 #include "lib/ops/gradient.h"
 #include "lib/ops/infer.h"
+#include "lib/ops/lower.h"
 #include "lib/ops/op.h"
 
 namespace espalier::ops {
@@ -36,6 +39,17 @@ void evaluate(EvaluateContext& c) {
   c.set(0, y.cast(c.input(0).type()));
 }
 
+bool lower(LowerContext& c) {
+  Layout layout = own_layout(c, 0);
+  if (c.type(0) != DataType::float32 || c.type(1) != DataType::int64 || element_count(c.dims(0)) == 0) return false;
+  if (!layout.channels()) layout = Layout::plain(DataType::float32, c.dims(0));
+  const DropoutProblem p{c.node().get<float>("ratio", 0.5f), static_cast<uint64_t>(c.node().get<int64_t>("seed", 0)),
+                         static_cast<uint32_t>(c.node().get<int64_t>("node", 0))};
+  const Operand x = c.read(0, layout), step = c.read(1, Layout::plain(DataType::int64, c.dims(1)));
+  c.step(dropout(p, layout), {x, step, c.write_over(0, x, layout)}, "loop");
+  return true;
+}
+
 /// The same mask, drawn again.
 void gradient(GradientContext& c) {
   c.set_grad(0, c.add("DropoutTraining", {c.grad_output(), c.input(1)}, c.node().attributes));
@@ -52,6 +66,7 @@ const Op dropout_training = {
     .domain = kInternalDomain,
     .infer = infer,
     .evaluate = evaluate,
+    .lower = lower,
     .gradient = gradient,
 };
 

@@ -1,6 +1,7 @@
 // Gradients of operators that move elements: the gradient goes back to where each element came from.
 #include <algorithm>
 
+#include "lib/kernels/resample.h"
 #include "lib/ops/boxes.h"
 #include "lib/ops/evaluate.h"
 #include "lib/ops/infer.h"
@@ -179,9 +180,34 @@ bool lower_slice_grad(LowerContext& c) {
   return lower_move(c, 5, std::move(moved));
 }
 
-/// Constant padding: a box of the gradient.
+/// Padding that repeats is resampling with one tap, and its gradient the transposed map.
+bool lower_repeated_pad_grad(LowerContext& c, const std::string& mode) {
+  const auto pads = c.node().require<std::vector<int64_t>>("pads");
+  const Dims dx = c.output_dims(0), dy = c.dims(1);
+  if (c.type(1) != DataType::float32 || element_count(dx) == 0 || element_count(dy) == 0) return false;
+  ResampleProblem problem{1, 1, {}, 0};
+  for (size_t a = 0; a < dx.size(); ++a) {
+    AxisTaps taps{dx[a], dy[a], 1, {}, std::vector<double>(static_cast<size_t>(dy[a]), 1.0), {}};
+    for (int64_t i = 0; i < dy[a]; ++i) taps.index.push_back(pad_source(mode, i - pads[a], dx[a]));
+    const bool leading = taps.identity() && problem.axes.empty();
+    if (leading) problem.planes *= dx[a];
+    else problem.axes.push_back(std::move(taps));
+  }
+  while (problem.axes.size() > 1 && problem.axes.back().identity()) {
+    problem.block *= problem.axes.back().in;
+    problem.axes.pop_back();
+  }
+  if (problem.axes.empty()) return false;
+  const Operand from = c.read(1, Layout::plain(DataType::float32, dy)), to = c.write(0, Layout::plain(DataType::float32, dx));
+  const size_t scratch = resample_scratch(problem);
+  c.step(resample_backward(std::move(problem)), {from, to, c.scratch(scratch)}, "loop");
+  return true;
+}
+
 bool lower_pad_grad(LowerContext& c) {
-  if (c.node().get<std::string>("mode", "constant") != "constant") return false;
+  const auto mode = c.node().get<std::string>("mode", "constant");
+  if (mode != "constant") return lower_repeated_pad_grad(c, mode);
+  // Constant padding: a box of the gradient.
   const auto pads = c.node().require<std::vector<int64_t>>("pads");
   const Dims dx = c.output_dims(0), dy = c.dims(1), strides = row_major_strides(dy);
   if (!is_movable(c, 1)) return false;

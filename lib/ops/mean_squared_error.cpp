@@ -1,6 +1,9 @@
+#include "lib/kernels/losses.h"
+#include "lib/ops/conv_problem.h"
 #include "lib/ops/evaluate.h"
 #include "lib/ops/gradient.h"
 #include "lib/ops/infer.h"
+#include "lib/ops/lower.h"
 #include "lib/ops/op.h"
 
 namespace espalier::ops {
@@ -49,6 +52,26 @@ void evaluate_grad(EvaluateContext& c) {
   c.set(0, result.cast(c.input(0).type()));
 }
 
+bool is_fast(const LowerContext& c) {
+  return c.type(0) == DataType::float32 && c.type(1) == DataType::float32 && c.dims(0) == c.dims(1) && element_count(c.dims(0)) > 0;
+}
+
+bool lower(LowerContext& c) {
+  if (!is_fast(c)) return false;
+  const Layout layout = own_layout(c, 0);
+  c.step(squared_error(layout, element_count(c.dims(0))),
+         {c.read(0, layout), c.read(1, layout), c.write(0, Layout::plain(DataType::float32, {}))}, "loop");
+  return true;
+}
+
+bool lower_grad(LowerContext& c) {
+  if (!is_fast(c) || element_count(c.dims(2)) != 1) return false;
+  const Layout layout = own_layout(c, 0);
+  const Operand a = c.read(0, layout), b = c.read(1, layout), dy = c.read(2);
+  c.step(squared_error_backward(layout, element_count(c.dims(0))), {a, b, dy, c.write_over(0, a, layout)}, "loop");
+  return true;
+}
+
 }  // namespace
 
 extern const Op mean_squared_error, mean_squared_error_grad;
@@ -59,6 +82,7 @@ const Op mean_squared_error = {
     .domain = kInternalDomain,
     .infer = infer,
     .evaluate = evaluate,
+    .lower = lower,
     .gradient = gradient,
 };
 
@@ -68,6 +92,7 @@ const Op mean_squared_error_grad = {
     .domain = kInternalDomain,
     .infer = infer_grad,
     .evaluate = evaluate_grad,
+    .lower = lower_grad,
 };
 
 }  // namespace espalier::ops

@@ -31,6 +31,9 @@ void evaluate_grad(EvaluateContext& c) {
   c.set(0, result.cast(c.input(3).type()));
 }
 
+bool lower(LowerContext& c) { return lower_class_loss(c, true); }
+bool lower_grad(LowerContext& c) { return lower_class_loss_grad(c, true); }
+
 }  // namespace
 
 extern const Op negative_log_likelihood_loss, negative_log_likelihood_loss_grad;
@@ -40,6 +43,7 @@ const Op negative_log_likelihood_loss = {
     .since = 12,
     .infer = infer_class_loss,
     .evaluate = evaluate,
+    .lower = lower,
     .gradient = gradient,
 };
 
@@ -50,6 +54,7 @@ const Op negative_log_likelihood_loss_grad = {
     .domain = kInternalDomain,
     .infer = infer_grad,
     .evaluate = evaluate_grad,
+    .lower = lower_grad,
     .shape_only_inputs = 0b1,
 };
 

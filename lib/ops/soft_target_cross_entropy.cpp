@@ -1,7 +1,9 @@
 #include <cmath>
 
+#include "lib/kernels/losses.h"
 #include "lib/ops/class_loss.h"
 #include "lib/ops/gradient.h"
+#include "lib/ops/lower.h"
 #include "lib/ops/op.h"
 
 namespace espalier::ops {
@@ -76,6 +78,31 @@ void evaluate_grad(EvaluateContext& c) {
   c.set(0, result.cast(c.input(0).type()));
 }
 
+std::optional<SoftTargetProblem> problem(const LowerContext& c) {
+  const Dims dims = c.dims(0);
+  if (c.type(0) != DataType::float32 || c.type(1) != DataType::float32 || dims != c.dims(1) || element_count(dims) == 0) return std::nullopt;
+  return SoftTargetProblem{dims[0], dims[1], element_count(dims) / (dims[0] * dims[1]), c.node().get<float>("temperature", 1.0f)};
+}
+
+Operand plain(LowerContext& c, size_t i) { return c.read(i, Layout::plain(c.type(i), c.dims(i))); }
+
+bool lower(LowerContext& c) {
+  const auto p = problem(c);
+  if (!p) return false;
+  const Operand student = plain(c, 0), teacher = plain(c, 1), loss = c.write(0, Layout::plain(DataType::float32, {}));
+  c.step(soft_target_loss(*p), {student, teacher, loss, c.scratch(static_cast<size_t>(p->count()) * 2 * sizeof(float))}, "loop");
+  return true;
+}
+
+bool lower_grad(LowerContext& c) {
+  const auto p = problem(c);
+  if (!p || element_count(c.dims(2)) != 1) return false;
+  const Operand student = plain(c, 0), teacher = plain(c, 1), dy = plain(c, 2);
+  const Operand dx = c.write(0, Layout::plain(DataType::float32, c.dims(0)));
+  c.step(soft_target_backward(*p), {student, teacher, dy, dx, c.scratch(static_cast<size_t>(p->count()) * sizeof(float))}, "loop");
+  return true;
+}
+
 }  // namespace
 
 extern const Op soft_target_cross_entropy, soft_target_cross_entropy_grad;
@@ -88,6 +115,7 @@ const Op soft_target_cross_entropy = {
     .domain = kInternalDomain,
     .infer = infer,
     .evaluate = evaluate,
+    .lower = lower,
     .gradient = gradient,
 };
 
@@ -98,6 +126,7 @@ const Op soft_target_cross_entropy_grad = {
     .domain = kInternalDomain,
     .infer = infer_grad,
     .evaluate = evaluate_grad,
+    .lower = lower_grad,
 };
 
 }  // namespace espalier::ops

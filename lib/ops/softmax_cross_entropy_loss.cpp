@@ -1,9 +1,7 @@
 #include <cmath>
 
-#include "lib/kernels/cross_entropy.h"
 #include "lib/ops/class_loss.h"
 #include "lib/ops/gradient.h"
-#include "lib/ops/lower.h"
 #include "lib/ops/op.h"
 
 namespace espalier::ops {
@@ -49,36 +47,8 @@ void evaluate_grad(EvaluateContext& c) {
   c.set(0, result.cast(c.input(0).type()));
 }
 
-/// Without class weights, mean or sum, on plain scores.
-std::optional<CrossEntropyProblem> problem(const LowerContext& c) {
-  const Dims dims = c.dims(0);
-  const auto reduction = c.node().get<std::string>("reduction", "mean");
-  const DataType labels = c.type(1);
-  if (c.type(0) != DataType::float32 || dims.size() < 2 || element_count(dims) == 0 || c.has_input(2) || reduction == "none" ||
-      c.has_output(1) || (labels != DataType::int64 && labels != DataType::int32)) {
-    return std::nullopt;
-  }
-  CrossEntropyProblem p{dims[0], dims[1], element_count(dims) / (dims[0] * dims[1]), labels, reduction == "mean", {}};
-  if (c.node().has("ignore_index")) p.ignore_index = c.node().require<int64_t>("ignore_index");
-  return p;
-}
-
-Operand plain(LowerContext& c, size_t i) { return c.read(i, Layout::plain(c.type(i), c.dims(i))); }
-
-bool lower(LowerContext& c) {
-  const auto p = problem(c);
-  if (!p) return false;
-  c.step(cross_entropy(*p), {plain(c, 0), plain(c, 1), c.write(0, Layout::plain(DataType::float32, {}))}, "loop");
-  return true;
-}
-
-bool lower_grad(LowerContext& c) {
-  const auto p = problem(c);
-  if (!p || element_count(c.dims(3)) != 1) return false;
-  c.step(cross_entropy_backward(*p),
-         {plain(c, 0), plain(c, 1), plain(c, 3), c.write(0, Layout::plain(DataType::float32, c.dims(0)))}, "loop");
-  return true;
-}
+bool lower(LowerContext& c) { return lower_class_loss(c, false); }
+bool lower_grad(LowerContext& c) { return lower_class_loss_grad(c, false); }
 
 }  // namespace
 

@@ -70,6 +70,7 @@ void Compiler::choose_parameters(const Graph& original) {
       }
     }
   }
+  replace_names();
   InferOptions options = infer_options(options_);
   for (const ValueId v : parameters_) {
     const Tensor& tensor = *graph_.initializer(v);
@@ -79,6 +80,17 @@ void Compiler::choose_parameters(const Graph& original) {
     graph_.value(v).captured = true;
   }
   facts_ = infer(graph_, options);
+}
+
+/// Another name of a parameter (exporters share weights by Identity) is the parameter: in any layout for nothing.
+void Compiler::replace_names() {
+  for (const NodeId id : graph_.nodes()) {
+    const Node& node = graph_.node(id);
+    if (node.op_type != "Identity" || !node.domain.empty() || node.outputs.size() != 1 || !node.has_input(0)) continue;
+    const ValueId name = node.outputs[0];
+    const bool is_output = std::find(graph_.outputs.begin(), graph_.outputs.end(), name) != graph_.outputs.end();
+    if (is_parameter(node.inputs[0]) && !is_output) graph_.replace_uses(name, node.inputs[0]);
+  }
 }
 
 std::set<ValueId> Compiler::wanted() const {

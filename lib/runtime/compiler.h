@@ -56,6 +56,7 @@ class Compiler {
  private:
   bool is_parameter(ValueId v) const { return parameters_.contains(v); }
   void choose_parameters(const Graph& original);
+  void replace_names();
   std::vector<NodeId> live_nodes() const;
   std::set<ValueId> wanted() const;
   void place_inputs();

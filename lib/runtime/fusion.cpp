@@ -11,6 +11,7 @@ namespace {
 
 constexpr size_t kMaxChainOperands = 6;
 constexpr size_t kMaxChainNodes = 16;
+constexpr size_t kMaxSummands = 512;
 constexpr size_t kMaxTransposedRank = 6;
 
 class Fuser {
@@ -266,7 +267,7 @@ Group single_group(const Graph& graph, const FactTable& facts, NodeId id) {
 std::optional<ElementOp> element_of(const Graph& graph, const FactTable& facts, NodeId id) {
   const Node& node = graph.node(id);
   const Op* op = find_op(node);
-  if (!op || !op->element || node.outputs.size() != 1) return std::nullopt;
+  if (!op || !op->element || node.outputs.size() != 1 || node.inputs.size() > kMaxSummands) return std::nullopt;
   const Type& result = facts.type(node.outputs[0]);
   if (result.elem_type != DataType::float32 || !result.known_dims()) return std::nullopt;
   const auto element = op->element(facts.context(graph, id));

@@ -82,7 +82,6 @@ class Lowering : public LowerContext {
 /// A node whose output is its input's memory: Reshape, Flatten, Identity ...
 bool lower_view(Compiler& c, const Group& group, const Node& node) {
   const ValueId in = group.inputs[0], out = group.result;
-  if (c.is_weight(in)) return false;
   const Dims dims = *c.facts().type(out).known_dims();
   const Layout layout = c.layout_of(in);
   if (node.outputs.size() != 1) return false;
