@@ -168,10 +168,10 @@ std::vector<StepProfile> Plan::profile() const {
   if (impl_->staged) return impl_->staged->session.profile();
   std::vector<StepProfile> result;
   const Program& program = impl_->compiler->program;
-  for (size_t i = 0; i < impl_->spent.size(); ++i) {
+  for (size_t i = 0; i < program.step_count(); ++i) {
     const StepLabel& label = program.label(i);
-    result.push_back({label.node, label.op, label.implementation,
-                      static_cast<double>(impl_->spent[i]) * 1e-6 / static_cast<double>(impl_->profiled_runs), label.macs});
+    const double spent = i < impl_->spent.size() ? static_cast<double>(impl_->spent[i]) * 1e-6 / static_cast<double>(impl_->profiled_runs) : 0;
+    result.push_back({label.node, label.op, label.implementation, spent, label.macs});
   }
   return result;
 }
