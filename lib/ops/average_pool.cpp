@@ -46,7 +46,8 @@ void gradient(GradientContext& c) {
 bool lower(LowerContext& c) {
   const bool padding = c.node().get<int64_t>("count_include_pad", 0) != 0;
   const PoolKind kind = padding ? PoolKind::average_with_padding : PoolKind::average;
-  return lower_pool(c, pool_problem(c.node(), c.type(0), c.dims(0), c.output_dims(0), kind));
+  return lower_pool(c, pool_problem(c.node(), c.type(0), c.dims(0), c.output_dims(0), kind)) ||
+         lower_pool_loop(c, PoolLoopProblem::Kind::average);
 }
 
 }  // namespace

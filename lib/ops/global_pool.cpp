@@ -55,8 +55,11 @@ void average_gradient(GradientContext& c) { c.set_grad(0, c.add("GlobalAveragePo
 
 template <PoolKind kKind>
 bool lower(LowerContext& c) {
-  return lower_pool(c, global_pool_problem(c.type(0), c.dims(0), c.output_dims(0), kKind));
+  return lower_pool(c, global_pool_problem(c.type(0), c.dims(0), c.output_dims(0), kKind)) ||
+         lower_pool_loop(c, kKind == PoolKind::max ? PoolLoopProblem::Kind::max : PoolLoopProblem::Kind::average);
 }
+
+bool lp_lower(LowerContext& c) { return lower_pool_loop(c, PoolLoopProblem::Kind::power); }
 
 void lp_gradient(GradientContext& c) {
   c.set_grad(0, c.add("LpPoolGrad", {c.input(0), c.output(), c.grad_output()}, c.node().attributes));
@@ -99,6 +102,7 @@ const Op global_lp_pool = {
     .name = "GlobalLpPool",
     .infer = infer_global_pool,
     .evaluate = lp_evaluate,
+    .lower = lp_lower,
     .gradient = lp_gradient,
     .units = units::spatial,
     .cut = cuts::spatial,

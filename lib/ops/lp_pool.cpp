@@ -83,6 +83,9 @@ void evaluate_grad(EvaluateContext& c) {
   c.set(0, dx.cast(like.type()));
 }
 
+bool lower(LowerContext& c) { return lower_pool_loop(c, PoolLoopProblem::Kind::power); }
+bool lower_grad(LowerContext& c) { return lower_pool_loop_grad(c, PoolLoopProblem::Kind::power, 0, 1, 2); }
+
 }  // namespace
 
 extern const Op lp_pool;
@@ -90,6 +93,7 @@ const Op lp_pool = {
     .name = "LpPool",
     .infer = infer,
     .evaluate = evaluate,
+    .lower = lower,
     .gradient = gradient,
     .units = units::spatial,
     .cut = cuts::spatial,
@@ -103,6 +107,7 @@ const Op lp_pool_grad = {
     .domain = kInternalDomain,
     .infer = infer_grad,
     .evaluate = evaluate_grad,
+    .lower = lower_grad,
 };
 
 }  // namespace espalier::ops

@@ -87,7 +87,8 @@ void gradient(GradientContext& c) {
 }
 
 bool lower(LowerContext& c) {
-  return lower_pool(c, pool_problem(c.node(), c.type(0), c.dims(0), c.output_dims(0), PoolKind::max));
+  return lower_pool(c, pool_problem(c.node(), c.type(0), c.dims(0), c.output_dims(0), PoolKind::max)) ||
+         lower_pool_loop(c, PoolLoopProblem::Kind::max);
 }
 
 }  // namespace

@@ -1,9 +1,11 @@
 // MaxUnpool and its gradient.
 
+#include "lib/kernels/pool_loop.h"
 #include "lib/ops/cost.h"
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
 #include "lib/ops/image_units.h"
+#include "lib/ops/lower.h"
 #include "lib/ops/window.h"
 
 namespace espalier::ops {
@@ -103,6 +105,34 @@ void gradient(GradientContext& c) {
   if (c.wants(0)) c.set_grad(0, c.add("MaxUnpoolGrad", {c.grad_output(), c.input(0), c.input(1), c.input(2)}, c.node().attributes));
 }
 
+/// Of float with int64 indices and a known output_shape.
+std::optional<UnpoolProblem> problem(const LowerContext& c, size_t indices, const Dims& x, const Dims& y) {
+  if (c.type(0) != DataType::float32 || c.type(indices) != DataType::int64 || element_count(x) == 0 || element_count(y) == 0) return std::nullopt;
+  const auto counted = to_known(counted_dims(c.node(), to_symbolic(x)));
+  if (!counted || c.dims(indices) != x || counted->size() != y.size()) return std::nullopt;
+  for (size_t i = 0; i < y.size(); ++i) {
+    if ((*counted)[i] < 1 || y[i] < (*counted)[i]) return std::nullopt;
+  }
+  return UnpoolProblem{element_count(x), *counted, y, c.node().where()};
+}
+
+bool lower(LowerContext& c) {
+  const auto p = problem(c, 1, c.dims(0), c.output_dims(0));
+  if (!p) return false;
+  const Operand x = c.read(0, Layout::plain(DataType::float32, c.dims(0))), at = c.read(1);
+  c.step(unpool(*p), {x, at, c.write(0, Layout::plain(DataType::float32, c.output_dims(0)))}, "loop");
+  return true;
+}
+
+bool lower_grad(LowerContext& c) {
+  const auto p = problem(c, 2, c.dims(1), c.dims(0));
+  if (!p) return false;
+  const Operand dy = c.read(0, Layout::plain(DataType::float32, c.dims(0))), at = c.read(2);
+  const Operand dx = c.write(0, Layout::plain(DataType::float32, c.dims(1)));
+  c.step(unpool_backward(*p), {dy, at, dx, c.scratch(static_cast<size_t>(element_count(p->to)) * sizeof(int64_t))}, "loop");
+  return true;
+}
+
 Cost cost(const InferContext& c) { return {.bytes = known_traffic(c)}; }
 
 }  // namespace
@@ -113,6 +143,7 @@ const Op max_unpool = {
     .since = 9,
     .infer = infer,
     .evaluate = evaluate,
+    .lower = lower,
     .gradient = gradient,
     .units = units::max_unpool,
     .cut = cuts::max_unpool,
@@ -127,6 +158,7 @@ const Op max_unpool_grad = {
     .domain = kInternalDomain,
     .infer = infer_grad,
     .evaluate = evaluate_grad,
+    .lower = lower_grad,
     .shape_only_inputs = 0b10,
 };
 

@@ -43,9 +43,8 @@ Cost cost_pool(const InferContext& c) {
 
 Cost cost_global_pool(const InferContext& c) { return {.flops = known_elements(c.type(0)), .bytes = known_traffic(c)}; }
 
-Pool::Pool(const EvaluateContext& c)
-    : in(c.input(0).dims().begin() + 2, c.input(0).dims().end()), dims(c.input(0).dims()) {
-  window = resolve(read_window(c.node(), in.size()), in);
+Pool::Pool(const Node& node, const Dims& x) : in(x.begin() + 2, x.end()), dims(x) {
+  window = resolve(read_window(node, in.size()), in);
   for (size_t i = 0; i < in.size(); ++i) dims[i + 2] = output_size(window, i, in[i]).value();
   out.assign(dims.begin() + 2, dims.end());
   planes = dims[0] * dims[1];

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "lib/kernels/pool.h"
+#include "lib/kernels/pool_loop.h"
 #include "lib/ops/evaluate.h"
 #include "lib/ops/infer.h"
 #include "lib/ops/lower.h"
@@ -22,7 +23,8 @@ Cost cost_global_pool(const InferContext& c);
 
 /// A windowed pool on known sizes.
 struct Pool {
-  explicit Pool(const EvaluateContext& c);
+  explicit Pool(const EvaluateContext& c) : Pool(c.node(), c.input(0).dims()) {}
+  Pool(const Node& node, const Dims& x);
 
   Window window;  ///< resolved
   Dims in, out;   ///< spatial sizes
@@ -38,6 +40,12 @@ std::optional<PoolProblem> global_pool_problem(DataType type, const Dims& x, con
 /// The forward and backward steps. For the backward: inputs that lend x's layout and carry dy.
 bool lower_pool(LowerContext& c, std::optional<PoolProblem> problem);
 bool lower_pool_grad(LowerContext& c, std::optional<PoolProblem> problem, size_t x, size_t dy);
+
+/// The same by our own loops, for every window and, forward, 8-bit maxima: the pool of input 0 (MaxPool: with its indices),
+/// and for its gradient the inputs that are x, y and dy; an average reads neither x nor y, a maximum no y. Without
+/// kernel_shape the window is all of space. False for other types, empty tensors and enormous windows.
+bool lower_pool_loop(LowerContext& c, PoolLoopProblem::Kind kind);
+bool lower_pool_loop_grad(LowerContext& c, PoolLoopProblem::Kind kind, size_t x, size_t y, size_t dy);
 
 /// The p of LpPool and GlobalLpPool: 2 by default, a float before version 2.
 double lp_power(const Node& node);

@@ -91,13 +91,15 @@ void evaluate_global(EvaluateContext& c) {
 }
 
 bool lower_max(LowerContext& c) {
-  return lower_pool_grad(c, pool_problem(c.node(), c.type(0), c.dims(0), c.dims(2), PoolKind::max), 0, 2);
+  return lower_pool_grad(c, pool_problem(c.node(), c.type(0), c.dims(0), c.dims(2), PoolKind::max), 0, 2) ||
+         lower_pool_loop_grad(c, PoolLoopProblem::Kind::max, 0, 1, 2);
 }
 
 bool lower_average(LowerContext& c) {
   const bool padding = c.node().get<int64_t>("count_include_pad", 0) != 0;
   const PoolKind kind = padding ? PoolKind::average_with_padding : PoolKind::average;
-  return lower_pool_grad(c, pool_problem(c.node(), c.type(1), c.dims(0), c.dims(1), kind), 0, 1);
+  return lower_pool_grad(c, pool_problem(c.node(), c.type(1), c.dims(0), c.dims(1), kind), 0, 1) ||
+         lower_pool_loop_grad(c, PoolLoopProblem::Kind::average, 0, 0, 1);
 }
 
 bool lower_global(LowerContext& c) {
