@@ -44,10 +44,11 @@ class Search {
 
   void visit(NodeId id) {
     const Node& node = graph_.node(id);
-    if (node.domain.empty() && node.op_type == "If") return visit_branches(id);
+    if (is(node, "If")) return visit_branches(id);
     const Op* op = find_op(node);
     if (!op || !node.has_output(0) || facts_.constant(node.outputs[0])) return;
-    bool weighted = op->is_view && node.has_input(0) && weighted_[node.inputs[0]];
+    bool weighted = (op->is_view || is(node, "Transpose")) && node.has_input(0) && weighted_[node.inputs[0]];
+    weighted |= is(node, "Concat") && join(node);
     if (op->parameters) {
       for (const int i : op->parameters(node)) {
         if (node.has_input(i)) weighted |= add(node.inputs[i]);
@@ -57,19 +58,54 @@ class Search {
     weighted_[node.outputs[0]] = weighted;
   }
 
+  static bool is(const Node& node, std::string_view op_type) { return node.domain.empty() && node.op_type == op_type; }
+
   static bool is_affine(const Node& node) {
-    return node.domain.empty() && node.inputs.size() == 2 &&
-           (node.op_type == "Add" || node.op_type == "Sub" || node.op_type == "Mul" || node.op_type == "Div");
+    return node.inputs.size() == 2 && (is(node, "Add") || is(node, "Sub") || is(node, "Mul") || is(node, "Div"));
+  }
+
+  /// What stands beside weighted values along an axis is a weight too: a class token, repeated for each sample.
+  bool join(const Node& concat) {
+    const auto weighted = [&](ValueId v) { return v != kNone && weighted_[v]; };
+    if (std::none_of(concat.inputs.begin(), concat.inputs.end(), weighted)) return false;
+    for (const ValueId v : concat.inputs) {
+      if (v != kNone && !weighted_[v]) add_repeated(v);
+    }
+    return true;
+  }
+
+  /// The constant that `v` repeats by Expand, or by Add to zeros; padding and masks are not one.
+  void add_repeated(ValueId v) {
+    const NodeId producer = graph_.producer(v);
+    if (producer == kNone) return;
+    const Node& node = graph_.node(producer);
+    if (!is(node, "Expand") && !is(node, "Tile") && !is(node, "Add")) return;
+    const bool by_sum = is(node, "Add");
+    for (size_t i = 0; i < (by_sum ? 2u : 1u); ++i) {
+      const Tensor* constant = facts_.constant(node.inputs[i]);
+      if (by_sum && !is_filled(node.inputs[1 - i])) continue;
+      if (constant && constant->size() > 1 && !is_mask(*constant) && !is_uniform(*constant)) add(node.inputs[i]);
+    }
+  }
+
+  bool is_filled(ValueId v) const {
+    return graph_.producer(v) != kNone && is(graph_.node(graph_.producer(v)), "ConstantOfShape");
+  }
+
+  static bool is_uniform(const Tensor& tensor) {
+    const auto values = tensor.to_doubles();
+    return std::all_of(values.begin(), values.end(), [&](double x) { return x == values.front(); });
   }
 
   bool after_weights(const Node& node) {
+    bool weighted = false;
     for (const size_t i : {size_t{0}, size_t{1}}) {
       if (!weighted_[node.inputs[1 - i]]) continue;
       const Tensor* constant = facts_.constant(node.inputs[i]);
       if (constant && constant->size() > 1 && !is_mask(*constant)) add(node.inputs[i]);
-      return constant != nullptr;
+      weighted = true;
     }
-    return false;
+    return weighted;
   }
 
   /// Zeros and ones, both present: it selects.
@@ -107,8 +143,8 @@ class Search {
   static std::vector<ValueId> rearranged(const Node& node) {
     const Op* op = find_op(node);
     if (!op || node.inputs.empty()) return {};
-    if (node.domain.empty() && node.op_type == "Concat") return node.inputs;
-    const bool moves = op->is_view || (node.domain.empty() && (node.op_type == "Transpose" || node.op_type == "Slice"));
+    if (is(node, "Concat")) return node.inputs;
+    const bool moves = op->is_view || is(node, "Transpose") || is(node, "Slice");
     return moves ? std::vector<ValueId>{node.inputs[0]} : std::vector<ValueId>{};
   }
 

@@ -1,6 +1,7 @@
 #include "lib/train/batch_graph.h"
 
 #include <algorithm>
+#include <set>
 #include <span>
 
 #include "lib/analysis/rebatch.h"
@@ -28,12 +29,49 @@ std::vector<InputSlot> input_slots(const Graph& graph) {
   return slots;
 }
 
-Graph at_any_batch(const Graph& graph, int64_t batch) {
-  const bool fixed = std::any_of(graph.inputs.begin(), graph.inputs.end(), [&](ValueId v) {
+namespace {
+
+/// Axis 0 of all inputs where they agree on a number; 0 where one is open or they differ.
+int64_t written_batch(const Graph& graph) {
+  std::set<int64_t> sizes;
+  for (const ValueId v : graph.inputs) {
+    const auto& dims = graph.value(v).type.dims;
+    if (graph.initializer(v) || !dims || dims->empty()) continue;
+    sizes.insert(dims->front().known() ? dims->front().value() : 0);
+  }
+  return sizes.size() == 1 ? *sizes.begin() : 0;
+}
+
+bool is_open(const Graph& graph) {
+  return std::none_of(graph.inputs.begin(), graph.inputs.end(), [&](ValueId v) {
     const auto& dims = graph.value(v).type.dims;
     return !graph.initializer(v) && dims && !dims->empty() && dims->front().known();
   });
-  return fixed ? rebatch(graph, batch) : graph;
+}
+
+}  // namespace
+
+Graph at_any_batch(const Graph& graph, int64_t batch) {
+  if (is_open(graph)) return graph;
+  try {
+    return rebatch(graph, batch);
+  } catch (const Error& e) {
+    const int64_t written = written_batch(graph);
+    if (e.kind() != ErrorKind::bad_data || written == 0) throw;
+    if (written == batch) return graph;
+    throw Error(e.kind(), e.what()).hint("the model runs at its own batch size alone: use " + std::to_string(written));
+  }
+}
+
+int64_t only_batch(const Graph& graph) {
+  const int64_t written = written_batch(graph);
+  if (written == 0) return 0;
+  try {
+    rebatch(graph, written + 1);
+    return 0;
+  } catch (const Error&) {
+    return written;
+  }
 }
 
 ValueId find_output(const Graph& graph, const std::string& name) {

@@ -15,8 +15,12 @@ namespace espalier {
 /// Throws Error(bad_data) for an input that is no tensor of known rank with an axis of samples.
 std::vector<InputSlot> input_slots(const Graph& graph);
 
-/// The graph itself if axis 0 of all its inputs is open; else the graph rebatched to `batch`, which then runs at any.
+/// The graph itself if axis 0 of all its inputs is open; else the graph rebatched to `batch`, which then runs at any. A
+/// graph that is written for `batch` samples and cannot be rebatched is returned as it is: it runs at that batch alone.
+/// Throws Error(bad_data) for one that is written for another batch, naming the node where samples would meet.
 Graph at_any_batch(const Graph& graph, int64_t batch);
+/// The batch that the graph is written for if it runs at that one alone; 0 otherwise.
+int64_t only_batch(const Graph& graph);
 
 /// The value that the model is judged by: the output of that name, or the first one where `name` is empty.
 /// Throws Error(usage) naming the outputs that there are.

@@ -74,6 +74,7 @@ Trainer::Trainer(Graph& model, const TrainData& data, const TrainConfig& config,
   config_.batch_size = std::min(config_.batch_size, train_.size());
   input_slots(model_);  // says what is wrong with the inputs before anything else does
   setup_ = prepare_training(model_, config_, loss_sources(train_, teacher_ != nullptr));
+  if (const int64_t only = only_batch(model_); only > 0) config_.evaluation_batch_size = only;
   schedule_ = Schedule::parse(config_.schedule);
   compile();
   make_optimizer();

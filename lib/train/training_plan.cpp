@@ -7,6 +7,7 @@
 #include "lib/analysis/infer.h"
 #include "lib/analysis/trainable.h"
 #include "lib/autodiff/differentiate.h"
+#include "lib/autodiff/gradient_stops.h"
 #include "lib/autodiff/to_training.h"
 #include "lib/base/error.h"
 
@@ -88,6 +89,16 @@ ValueId own_value(Graph& graph, ValueId grad, std::set<ValueId>& taken) {
   return made;
 }
 
+/// Why nothing can be trained by this output.
+Error without_gradients(const Graph& forward, ValueId output, const std::vector<ValueId>& wanted) {
+  std::string stops;
+  for (const NodeId id : gradient_stops(forward, output, wanted)) stops += (stops.empty() ? "" : ", ") + forward.node(id).where();
+  const std::string name = "output '" + forward.value(output).name + "'";
+  if (stops.empty()) return {ErrorKind::bad_data, name + " does not depend on any parameter"};
+  return Error(ErrorKind::bad_data, "no gradient of " + name + " reaches a parameter: it stops at " + stops)
+      .hint("train another output, one before these nodes");
+}
+
 }  // namespace
 
 bool is_frozen(const TrainConfig& config, const std::string& parameter) {
@@ -121,6 +132,7 @@ TrainingSetup prepare_training(const Graph& model, const TrainConfig& config, co
   }
   const std::vector<ValueId> wanted = wanted_parameters(forward, config);
   TrainingGraph made = differentiate(forward, loss.loss, wanted);
+  if (made.gradients.empty()) throw without_gradients(forward, output, wanted);
   setup.training = std::move(made.graph);
   std::set<ValueId> taken;
   for (const Gradient& gradient : made.gradients) {
