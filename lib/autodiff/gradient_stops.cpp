@@ -5,6 +5,12 @@
 #include "lib/analysis/infer.h"
 
 namespace espalier {
+namespace {
+
+/// Sizes are not calculated from values.
+bool reads_sizes(const Node& node) { return node.op_type == "Shape" || node.op_type == "Size"; }
+
+}  // namespace
 
 std::vector<NodeId> gradient_stops(const Graph& forward, ValueId loss, std::span<const ValueId> wanted) {
   const FactTable facts = infer(forward);
@@ -13,7 +19,7 @@ std::vector<NodeId> gradient_stops(const Graph& forward, ValueId loss, std::span
   for (const ValueId v : wanted) depends[v] = true;
   for (const NodeId id : forward.nodes()) {
     const Node& node = forward.node(id);
-    if (node.op_type == "Shape" || node.op_type == "Size") continue;  // sizes are not calculated from values
+    if (reads_sizes(node)) continue;
     const bool any = std::any_of(node.inputs.begin(), node.inputs.end(), [&](ValueId v) { return v != kNone && depends[v]; });
     for (const ValueId v : node.outputs) {
       if (v != kNone && any) depends[v] = true;
@@ -24,6 +30,7 @@ std::vector<NodeId> gradient_stops(const Graph& forward, ValueId loss, std::span
   const std::vector<NodeId> nodes(forward.nodes().begin(), forward.nodes().end());
   for (auto id = nodes.rbegin(); id != nodes.rend(); ++id) {
     const Node& node = forward.node(*id);
+    if (reads_sizes(node)) continue;
     bool used = false, passes = false, arrives = false;
     for (const ValueId v : node.outputs) {
       if (v == kNone || !needed[v]) continue;
