@@ -3,6 +3,7 @@
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
 #include "lib/ops/integer.h"
+#include "lib/ops/row_loop.h"
 #include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
@@ -34,9 +35,26 @@ void evaluate(EvaluateContext& c, F f) {
   dispatch_number(a.type(), [&]<class T>() { c.set(0, zip<T, T>(a, b, f)); });
 }
 
-void add_evaluate(EvaluateContext& c) { evaluate(c, [](auto a, auto b) { return wrap_add(a, b); }); }
-void sub_evaluate(EvaluateContext& c) { evaluate(c, [](auto a, auto b) { return wrap_sub(a, b); }); }
-void mul_evaluate(EvaluateContext& c) { evaluate(c, [](auto a, auto b) { return wrap_mul(a, b); }); }
+struct WrapAdd {
+  auto operator()(auto a, auto b) const { return wrap_add(a, b); }
+};
+struct WrapSub {
+  auto operator()(auto a, auto b) const { return wrap_sub(a, b); }
+};
+struct WrapMul {
+  auto operator()(auto a, auto b) const { return wrap_mul(a, b); }
+};
+
+template <class F>
+void evaluate_by(EvaluateContext& c) {
+  evaluate(c, F());
+}
+
+/// Of integers: counters, sizes and indices.
+template <class F>
+bool lower(LowerContext& c) {
+  return lower_zip_integers(c, F());
+}
 
 void div_evaluate(EvaluateContext& c) {
   evaluate(c, [&c](auto a, auto b) {
@@ -85,7 +103,8 @@ extern const Op add;
 const Op add = {
     .name = "Add",
     .infer = add_infer,
-    .evaluate = add_evaluate,
+    .evaluate = evaluate_by<WrapAdd>,
+    .lower = lower<WrapAdd>,
     .element = element<ElementKind::add>,
     .gradient = add_gradient,
     .units = units::elementwise,
@@ -98,7 +117,8 @@ extern const Op sub;
 const Op sub = {
     .name = "Sub",
     .infer = sub_infer,
-    .evaluate = sub_evaluate,
+    .evaluate = evaluate_by<WrapSub>,
+    .lower = lower<WrapSub>,
     .element = element<ElementKind::sub>,
     .gradient = sub_gradient,
     .units = units::elementwise,
@@ -111,7 +131,8 @@ extern const Op mul;
 const Op mul = {
     .name = "Mul",
     .infer = mul_infer,
-    .evaluate = mul_evaluate,
+    .evaluate = evaluate_by<WrapMul>,
+    .lower = lower<WrapMul>,
     .element = element<ElementKind::mul>,
     .gradient = mul_gradient,
     .units = units::elementwise,

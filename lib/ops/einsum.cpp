@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <map>
 
+#include "lib/kernels/contract.h"
 #include "lib/kernels/matrix.h"
 #include "lib/ops/cost.h"
 #include "lib/ops/einsum_equation.h"
@@ -221,7 +222,7 @@ Label take_densest(std::vector<Label>& list, const Labelled& of) {
 }
 
 /// Products of two float operands without broadcasting. The operand whose labels end the result stands on the right.
-bool lower(LowerContext& c) {
+bool lower_product(LowerContext& c) {
   if (c.node().inputs.size() != 2 || c.type(0) != DataType::float32) return false;
   Dims x = c.dims(0), y = c.dims(1);
   const Dims z = c.output_dims(0);
@@ -272,6 +273,44 @@ bool lower(LowerContext& c) {
   c.step(std::move(step), args);
   return true;
 }
+
+/// Anything else on floats: one loop over all labels.
+bool lower_contraction(LowerContext& c) {
+  constexpr size_t kMostOperands = 8;
+  const size_t n = c.node().inputs.size();
+  if (n > kMostOperands || c.type(0) != DataType::float32 || element_count(c.output_dims(0)) == 0) return false;
+  std::vector<int64_t> ranks;
+  for (size_t i = 0; i < n; ++i) {
+    if (element_count(c.dims(i)) == 0) return false;
+    ranks.push_back(static_cast<int64_t>(c.dims(i).size()));
+  }
+  const Equation equation = read_equation(c.node(), ranks);
+  ContractProblem p{c.output_dims(0), {}, {}};
+  std::vector<Label> order = equation.output;
+  for (size_t i = 0; i < n; ++i) {
+    for (size_t axis = 0; axis < equation.inputs[i].size(); ++axis) {
+      const Label label = equation.inputs[i][axis];
+      int at = axis_of(order, label);
+      if (at < 0) {
+        at = static_cast<int>(order.size());
+        order.push_back(label);
+        p.summed.push_back(1);
+      }
+      const size_t summed = static_cast<size_t>(at) - p.kept.size();
+      if (static_cast<size_t>(at) >= p.kept.size()) p.summed[summed] = std::max(p.summed[summed], c.dims(i)[axis]);
+    }
+  }
+  std::vector<Operand> args;
+  for (size_t i = 0; i < n; ++i) {
+    p.strides.push_back(label_strides(equation.inputs[i], c.dims(i), order));
+    args.push_back(c.read(i, Layout::plain(DataType::float32, c.dims(i))));
+  }
+  args.push_back(c.write(0, Layout::plain(DataType::float32, c.output_dims(0))));
+  c.step(contract(std::move(p)), args, "loop");
+  return true;
+}
+
+bool lower(LowerContext& c) { return lower_product(c) || lower_contraction(c); }
 
 /// Whichever operands are constant.
 std::vector<int> parameters(const Node& node) {

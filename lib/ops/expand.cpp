@@ -1,3 +1,4 @@
+#include "lib/kernels/reduce.h"
 #include "lib/ops/cost.h"
 #include "lib/ops/evaluate.h"
 #include "lib/ops/gradient.h"
@@ -106,6 +107,21 @@ bool lower_tile(LowerContext& c) {
   return lower_move(c, 0, std::move(axes));
 }
 
+/// The sum over the repetitions, each axis seen as two.
+bool lower_tile_grad(LowerContext& c) {
+  const Dims small = c.dims(0), large = c.dims(1);
+  if (c.type(1) != DataType::float32 || element_count(small) == 0 || element_count(large) == 0) return false;
+  Dims split;
+  std::vector<bool> reduced;
+  for (size_t a = 0; a < small.size(); ++a) {
+    split.insert(split.end(), {large[a] / small[a], small[a]});
+    reduced.insert(reduced.end(), {true, false});
+  }
+  const Operand dy = c.read(1, Layout::plain(DataType::float32, large));
+  c.step(reduce_sum(split, reduced, 1), {dy, c.write(0, Layout::plain(DataType::float32, small))}, "loop");
+  return true;
+}
+
 void gradient_tile(GradientContext& c) { c.set_grad(0, c.add("TileGrad", {c.input(0), c.grad_output()})); }
 
 void infer_tile_grad(InferContext& c) {
@@ -168,6 +184,7 @@ const Op tile_grad_op = {
     .domain = kInternalDomain,
     .infer = infer_tile_grad,
     .evaluate = evaluate_tile_grad,
+    .lower = lower_tile_grad,
     .shape_only_inputs = 0b1,
 };
 

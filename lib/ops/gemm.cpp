@@ -105,8 +105,10 @@ bool lower(LowerContext& c) {
   if (c.type(0) != DataType::float32 || element_count(c.output_dims(0)) == 0 || element_count(c.dims(0)) == 0) return false;
   const Type bias = c.has_input(2) ? c.facts().type(2) : Type();
   if (c.is_weight(1) && is_layer(c.node(), c.facts().type(1), c.has_input(2) ? &bias : nullptr)) return lower_layer(c, !is_set(c.node(), "transB"));
-  if (c.has_input(2)) return false;
-  return lower_product(c, 0, is_set(c.node(), "transA"), 1, is_set(c.node(), "transB"), c.node().get<float>("alpha", 1.0f));
+  std::optional<Addend> addend;
+  if (c.has_input(2)) addend = Addend{2, c.node().get<float>("beta", 1.0f)};
+  if (addend && addend->beta == 0) addend.reset();
+  return lower_product(c, 0, is_set(c.node(), "transA"), 1, is_set(c.node(), "transB"), c.node().get<float>("alpha", 1.0f), addend);
 }
 
 /// Through the layer's own gradients where it is one; otherwise

@@ -2,6 +2,7 @@
 #include "lib/kernels/matrix.h"
 #include "lib/ops/evaluate.h"
 #include "lib/ops/infer.h"
+#include "lib/kernels/reduce.h"
 #include "lib/ops/lower.h"
 #include "lib/ops/op.h"
 #include "lib/ops/products.h"
@@ -90,7 +91,11 @@ bool lower_input(LowerContext& c) {
 bool lower_weight(LowerContext& c) {
   if (c.type(0) != DataType::float32) return false;
   if (!c.hint()) {
-    if (c.has_output(1)) return false;
+    if (c.has_output(1)) {
+      const Dims dy = c.dims(1);
+      const Operand from = c.read(1, Layout::plain(DataType::float32, dy)), db = c.write(1, Layout::plain(DataType::float32, c.output_dims(1)));
+      c.step(reduce_sum(dy, {true, false}, 1), {from, db}, "loop");
+    }
     return transposed(c.node()) ? lower_product(c, 0, true, 1, false) : lower_product(c, 1, true, 0, false);
   }
   InnerProductProblem p = problem(c, 0, 2);

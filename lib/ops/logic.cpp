@@ -105,15 +105,46 @@ void combine_bits(EvaluateContext& c, F f) {
   });
 }
 
-void bitwise_and_evaluate(EvaluateContext& c) {
-  combine_bits(c, [](auto a, auto b) { return a & b; });
+struct BitAnd {
+  auto operator()(auto a, auto b) const { return static_cast<decltype(a)>(a & b); }
+};
+struct BitOr {
+  auto operator()(auto a, auto b) const { return static_cast<decltype(a)>(a | b); }
+};
+struct BitXor {
+  auto operator()(auto a, auto b) const { return static_cast<decltype(a)>(a ^ b); }
+};
+struct ShiftLeft {
+  template <class T>
+  T operator()(T a, T b) const { return static_cast<uint64_t>(b) >= 8 * sizeof(T) ? T(0) : static_cast<T>(static_cast<uint64_t>(a) << b); }
+};
+struct ShiftRight {
+  template <class T>
+  T operator()(T a, T b) const { return static_cast<uint64_t>(b) >= 8 * sizeof(T) ? T(0) : static_cast<T>(a >> b); }
+};
+
+template <class F>
+void bitwise_evaluate(EvaluateContext& c) {
+  combine_bits(c, F());
 }
-void bitwise_or_evaluate(EvaluateContext& c) {
-  combine_bits(c, [](auto a, auto b) { return a | b; });
+
+/// Of every integer type.
+template <class F>
+bool bitwise_lower(LowerContext& c) {
+  const F f;
+  return lower_zip_integers(c, f) || lower_zip<uint8_t, uint8_t>(c, f) || lower_zip<int8_t, int8_t>(c, f) || lower_zip<uint16_t, uint16_t>(c, f) ||
+         lower_zip<int16_t, int16_t>(c, f) || lower_zip<uint32_t, uint32_t>(c, f) || lower_zip<uint64_t, uint64_t>(c, f);
 }
-void bitwise_xor_evaluate(EvaluateContext& c) {
-  combine_bits(c, [](auto a, auto b) { return a ^ b; });
+
+template <class T>
+bool lower_complement(LowerContext& c) {
+  return lower_map<T, T>(c, [](T v) { return static_cast<T>(~v); });
 }
+bool bitwise_not_lower(LowerContext& c) {
+  return lower_complement<int64_t>(c) || lower_complement<int32_t>(c) || lower_complement<uint8_t>(c) || lower_complement<int8_t>(c) ||
+         lower_complement<uint16_t>(c) || lower_complement<int16_t>(c) || lower_complement<uint32_t>(c) || lower_complement<uint64_t>(c);
+}
+
 void bitwise_not_evaluate(EvaluateContext& c) {
   dispatch_number(c.input(0).type(), [&]<class T>() {
     if constexpr (std::is_integral_v<T>) c.set(0, map<T, T>(c.input(0), [](T v) { return static_cast<T>(~v); }));
@@ -124,11 +155,14 @@ void bitwise_not_evaluate(EvaluateContext& c) {
 void bit_shift_evaluate(EvaluateContext& c) {
   const auto direction = c.node().require<std::string>("direction");
   if (direction != "LEFT" && direction != "RIGHT") c.fail("direction is '" + direction + "', expected LEFT or RIGHT");
-  combine_bits(c, [left = direction == "LEFT"](auto a, auto b) -> decltype(a) {
-    using T = decltype(a);
-    if (static_cast<uint64_t>(b) >= 8 * sizeof(T)) return 0;
-    return left ? static_cast<T>(static_cast<uint64_t>(a) << b) : static_cast<T>(a >> b);
-  });
+  if (direction == "LEFT") combine_bits(c, ShiftLeft());
+  else combine_bits(c, ShiftRight());
+}
+
+bool bit_shift_lower(LowerContext& c) {
+  const auto direction = c.node().get<std::string>("direction", "");
+  if (direction != "LEFT" && direction != "RIGHT") return false;
+  return direction == "LEFT" ? bitwise_lower<ShiftLeft>(c) : bitwise_lower<ShiftRight>(c);
 }
 
 }  // namespace
@@ -209,7 +243,8 @@ extern const Op bitwise_and;
 const Op bitwise_and = {
     .name = "BitwiseAnd",
     .infer = bitwise_infer,
-    .evaluate = bitwise_and_evaluate,
+    .evaluate = bitwise_evaluate<BitAnd>,
+    .lower = bitwise_lower<BitAnd>,
     .units = units::elementwise,
     .cut = cuts::elementwise,
     .cost = cost_elementwise,
@@ -220,7 +255,8 @@ extern const Op bitwise_or;
 const Op bitwise_or = {
     .name = "BitwiseOr",
     .infer = bitwise_infer,
-    .evaluate = bitwise_or_evaluate,
+    .evaluate = bitwise_evaluate<BitOr>,
+    .lower = bitwise_lower<BitOr>,
     .units = units::elementwise,
     .cut = cuts::elementwise,
     .cost = cost_elementwise,
@@ -231,7 +267,8 @@ extern const Op bitwise_xor;
 const Op bitwise_xor = {
     .name = "BitwiseXor",
     .infer = bitwise_infer,
-    .evaluate = bitwise_xor_evaluate,
+    .evaluate = bitwise_evaluate<BitXor>,
+    .lower = bitwise_lower<BitXor>,
     .units = units::elementwise,
     .cut = cuts::elementwise,
     .cost = cost_elementwise,
@@ -243,6 +280,7 @@ const Op bitwise_not = {
     .name = "BitwiseNot",
     .infer = bitwise_not_infer,
     .evaluate = bitwise_not_evaluate,
+    .lower = bitwise_not_lower,
     .units = units::same,
     .cut = cuts::same,
     .cost = cost_elementwise,
@@ -254,6 +292,7 @@ const Op bit_shift = {
     .name = "BitShift",
     .infer = bitwise_infer,
     .evaluate = bit_shift_evaluate,
+    .lower = bit_shift_lower,
     .units = units::elementwise,
     .cut = cuts::elementwise,
     .cost = cost_elementwise,

@@ -101,12 +101,18 @@ LrnProblem problem_of(const Node& node) {
   return {node.require<int64_t>("size"), node.get<float>("alpha", 1e-4f), node.get<float>("beta", 0.75f), node.get<float>("bias", 1.0f)};
 }
 
-/// Windows of odd sizes, which reach as far up as down.
+int64_t plane_of(const Dims& dims) { return element_count({dims.begin() + 2, dims.end()}); }
+
+/// Windows of odd sizes, which reach as far up as down, by oneDNN.
 bool lower(LowerContext& c) {
   const Dims dims = c.dims(0);
-  if (c.type(0) != DataType::float32 || dims.size() < 3 || dims.size() > 5 || element_count(dims) == 0) return false;
+  if (c.type(0) != DataType::float32 || element_count(dims) == 0) return false;
   const LrnProblem p = problem_of(c.node());
-  if (p.size % 2 == 0) return false;
+  if (p.size % 2 == 0 || dims.size() < 3 || dims.size() > 5) {
+    const Layout plain = Layout::plain(DataType::float32, dims);
+    c.step(lrn_loop(p, dims[0], dims[1], plane_of(dims)), {c.read(0, plain), c.write(0, plain)}, "loop");
+    return true;
+  }
   const Layout own = own_layout(c, 0);
   Primitive step = lrn(p, own);
   const std::vector<Operand> args = {c.read(0, own), c.write(0, own)};
@@ -114,11 +120,20 @@ bool lower(LowerContext& c) {
   return true;
 }
 
+bool lower_grad(LowerContext& c) {
+  const Dims dims = c.dims(0);
+  if (c.type(0) != DataType::float32 || element_count(dims) == 0) return false;
+  const Layout plain = Layout::plain(DataType::float32, dims);
+  const Operand x = c.read(0, plain), dy = c.read(1, plain), dx = c.write(0, plain);
+  c.step(lrn_backward(problem_of(c.node()), dims[0], dims[1], plane_of(dims)), {x, dy, dx, c.scratch(plain.bytes())}, "loop");
+  return true;
+}
+
 }  // namespace
 
 /// LRNGrad(x, dy) {size, alpha, beta, bias}.
 extern const Op lrn_grad;
-const Op lrn_grad = {.name = "LRNGrad", .domain = kInternalDomain, .infer = infer_grad, .evaluate = evaluate_grad};
+const Op lrn_grad = {.name = "LRNGrad", .domain = kInternalDomain, .infer = infer_grad, .evaluate = evaluate_grad, .lower = lower_grad};
 
 extern const Op lrn;
 const Op lrn = {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "lib/kernels/reduce.h"
 #include "lib/ops/cost.h"
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
@@ -73,6 +74,26 @@ void mean_variance_evaluate(EvaluateContext& c) {
 }
 
 ValueId times(GradientContext& c, ValueId a, ValueId b) { return c.add("Mul", {a, b}); }
+
+/// The norm, then one division; where all is zero, zero.
+bool lp_lower(LowerContext& c) {
+  const Dims dims = c.dims(0);
+  if (c.type(0) != DataType::float32 || dims.empty() || element_count(dims) == 0) return false;
+  const auto axis = static_cast<size_t>(normalize_axis(axes_of(c.node())[0], static_cast<int64_t>(dims.size())));
+  const bool two = c.node().get<int64_t>("p", 2) == 2;
+  std::vector<bool> reduced(dims.size(), false);
+  reduced[axis] = true;
+  Dims small = dims;
+  small[axis] = 1;
+  const Layout plain = Layout::plain(DataType::float32, dims);
+  const Operand x = c.read(0, plain), y = c.write(0, plain), norm = c.scratch(static_cast<size_t>(element_count(small)) * sizeof(float));
+  c.step(reduce(two ? ReduceKind::sum_square : ReduceKind::abs_sum, two ? ReduceFinish::square_root : ReduceFinish::scale, dims, reduced), {x, norm}, "loop");
+  ElementOperand beside{ElementOperand::Kind::strided, 0, row_major_strides(small)};
+  for (size_t a = 0; a < small.size(); ++a) beside.strides[a] = small[a] == 1 ? 0 : beside.strides[a];
+  std::vector<ElementStep> steps = {{{ElementKind::clip, 1e-30f, INFINITY}, 1, 1, 2}, {{ElementKind::div}, 0, 2, 3}};
+  c.step(element_chain(plain, {{ElementOperand::Kind::full, 0, {}}, beside}, std::move(steps)), {x, norm, y}, "chain");
+  return true;
+}
 
 /// With n the norm: p = 2: (dy - y sum(dy y)) / n; p = 1: (dy - sign(x) sum(dy y)) / n.
 void lp_gradient(GradientContext& c) {
@@ -147,6 +168,7 @@ const Op lp_normalization = {
     .name = "LpNormalization",
     .infer = infer,
     .evaluate = lp_evaluate,
+    .lower = lp_lower,
     .gradient = lp_gradient,
     .units = lp_units,
     .cut = cuts::same,

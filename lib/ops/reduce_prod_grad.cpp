@@ -1,6 +1,8 @@
 // The derivative of ReduceProd: of each element, the product of the others that are multiplied with it.
 
+#include "lib/kernels/contract.h"
 #include "lib/ops/elementwise.h"
+#include "lib/ops/lower.h"
 #include "lib/ops/op.h"
 
 namespace espalier::ops {
@@ -43,11 +45,23 @@ void evaluate(EvaluateContext& c) {
   c.set(0, Tensor::of<double>(dims, y).cast(c.input(0).type()));
 }
 
+bool lower(LowerContext& c) {
+  const Dims dims = c.dims(0);
+  if (c.type(0) != DataType::float32 || element_count(dims) == 0) return false;
+  const auto axes = c.node().get<std::vector<int64_t>>("axes", {});
+  const bool all = axes.empty() && c.node().get<int64_t>("noop_with_empty_axes", 0) == 0;
+  std::vector<bool> reduced(dims.size(), all);
+  for (const int64_t axis : axes) reduced[static_cast<size_t>(normalize_axis(axis, static_cast<int64_t>(dims.size())))] = true;
+  const Layout layout = Layout::plain(DataType::float32, dims);
+  c.step(products_of_others(dims, reduced), {c.read(0, layout), c.write(0, layout)}, "loop");
+  return true;
+}
+
 }  // namespace
 
 extern const Op reduce_prod_grad_op;
 
 /// ReduceProdGrad(x) {axes, keepdims, noop_with_empty_axes: those of the reduction} -> dy/dx, of the shape of x.
-const Op reduce_prod_grad_op = {.name = "ReduceProdGrad", .domain = kInternalDomain, .infer = infer, .evaluate = evaluate};
+const Op reduce_prod_grad_op = {.name = "ReduceProdGrad", .domain = kInternalDomain, .infer = infer, .evaluate = evaluate, .lower = lower};
 
 }  // namespace espalier::ops

@@ -1,6 +1,10 @@
+#include <cstring>
+
+#include "lib/base/error.h"
 #include "lib/ops/cost.h"
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
+#include "lib/ops/movement.h"
 #include "lib/ops/take.h"
 #include "lib/ops/unit_rules.h"
 
@@ -54,6 +58,53 @@ void gradient(GradientContext& c) {
                       {{"time_axis", time_axis(c.node()), {}}, {"batch_axis", batch_axis(c.node()), {}}}));
 }
 
+/// Copies of whole steps. Arguments: x, lengths, y.
+class ReverseLoop : public Kernel {
+ public:
+  ReverseLoop(int64_t steps, int64_t batch, size_t bytes, bool time_first, std::string where)
+      : steps_(steps), batch_(batch), bytes_(bytes), time_first_(time_first), where_(std::move(where)) {}
+
+  void bind(std::span<void* const> args) override {
+    x_ = static_cast<const std::byte*>(args[0]);
+    lengths_ = static_cast<const int64_t*>(args[1]);
+    y_ = static_cast<std::byte*>(args[2]);
+  }
+
+  void run() override {
+    parallel_for(batch_, 1, [this](int64_t begin, int64_t end) {
+      for (int64_t b = begin; b < end; ++b) {
+        const int64_t length = lengths_[b];
+        if (length < 0 || length > steps_) {
+          throw Error(ErrorKind::bad_data, where_ + ": sequence_lens has " + std::to_string(length) + ", expected 0 to " + std::to_string(steps_));
+        }
+        for (int64_t t = 0; t < steps_; ++t) std::memcpy(y_ + at(t, b), x_ + at(t < length ? length - 1 - t : t, b), bytes_);
+      }
+    });
+  }
+
+ private:
+  size_t at(int64_t t, int64_t b) const { return static_cast<size_t>(time_first_ ? t * batch_ + b : b * steps_ + t) * bytes_; }
+
+  int64_t steps_, batch_;
+  size_t bytes_;
+  bool time_first_;
+  std::string where_;
+  const std::byte* x_ = nullptr;
+  const int64_t* lengths_ = nullptr;
+  std::byte* y_ = nullptr;
+};
+
+bool lower(LowerContext& c) {
+  const Dims dims = c.dims(0);
+  if (!is_movable(c, 0) || c.type(1) != DataType::int64) return false;
+  const bool time_first = time_axis(c.node()) == 0;
+  const size_t bytes = static_cast<size_t>(element_count({dims.begin() + 2, dims.end()})) * *movable_width(c.type(0));
+  const Operand x = read_plain(c, 0), lengths = read_plain(c, 1);
+  c.step(std::make_unique<ReverseLoop>(dims[time_first ? 0 : 1], dims[time_first ? 1 : 0], bytes, time_first, c.node().where()),
+         {x, lengths, write_plain(c)}, "loop");
+  return true;
+}
+
 Cost cost(const InferContext& c) { return {.bytes = known_traffic(c)}; }
 
 }  // namespace
@@ -64,6 +115,7 @@ const Op reverse_sequence = {
     .since = 10,
     .infer = infer,
     .evaluate = evaluate,
+    .lower = lower,
     .gradient = gradient,
     .units = units::reverse_sequence,
     .cut = cuts::same,

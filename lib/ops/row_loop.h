@@ -87,4 +87,10 @@ bool lower_zip(LowerContext& c, F f) {
   return true;
 }
 
+/// The same for the types that models count and index with: f of two int64 or two int32.
+template <class F>
+bool lower_zip_integers(LowerContext& c, F f) {
+  return lower_zip<int64_t, int64_t>(c, f) || lower_zip<int32_t, int32_t>(c, f);
+}
+
 }  // namespace espalier::ops

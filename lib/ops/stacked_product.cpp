@@ -4,6 +4,8 @@
 namespace espalier {
 namespace {
 
+constexpr size_t kMostAxes = 6;
+
 /// An operand of a product of stacks: where each axis of the result steps in it.
 struct Stack {
   Dims dims, strides;  // of the operand as it is multiplied
@@ -40,12 +42,34 @@ Stack stack_of(const LowerContext& c, size_t i, bool transposed, size_t rank) {
   return s;
 }
 
+/// Neighbouring batch axes that all three operands step through as one become one; sizes of 1 go.
+void merge_batch(MatMulProblem& p) {
+  if (p.c_strides.empty()) p.c_strides = row_major_strides(p.c);
+  const auto drop = [&](size_t i) {
+    for (Dims* v : {&p.a, &p.b, &p.c, &p.a_strides, &p.b_strides, &p.c_strides}) v->erase(v->begin() + static_cast<std::ptrdiff_t>(i));
+  };
+  for (size_t i = p.c.size() - 2; i-- > 0;) {
+    if (p.c[i] == 1 && p.c.size() > 2) drop(i);
+  }
+  for (size_t i = p.c.size() - 2; i-- > 1;) {
+    const auto joins = [&](const Dims& dims, const Dims& strides) {
+      return dims[i - 1] == 1 ? dims[i] == 1 : dims[i] == p.c[i] && dims[i - 1] == p.c[i - 1] && strides[i - 1] == strides[i] * dims[i];
+    };
+    if (!joins(p.a, p.a_strides) || !joins(p.b, p.b_strides) || !joins(p.c, p.c_strides)) continue;
+    for (auto [dims, strides] : {std::pair{&p.a, &p.a_strides}, std::pair{&p.b, &p.b_strides}, std::pair{&p.c, &p.c_strides}}) {
+      (*dims)[i] *= (*dims)[i - 1];
+      (void)strides;
+    }
+    drop(i - 1);
+  }
+}
+
 }  // namespace
 
 bool lower_stacks(LowerContext& c, bool transpose_a, bool transpose_b) {
   const Dims result = c.output_dims(0);
   const size_t rank = std::max<size_t>(2, std::max(c.dims(0).size(), c.dims(1).size()));
-  if (c.type(0) != DataType::float32 || element_count(result) == 0 || element_count(c.dims(0)) == 0 || rank > 6) return false;
+  if (c.type(0) != DataType::float32 || element_count(result) == 0 || element_count(c.dims(0)) == 0 || (rank > kMostAxes && !c.fusion().empty())) return false;
   const Stack a = stack_of(c, 0, transpose_a, rank), b = stack_of(c, 1, transpose_b, rank);
   MatMulProblem p;
   p.a = a.dims, p.b = b.dims;
@@ -71,6 +95,8 @@ bool lower_stacks(LowerContext& c, bool transpose_a, bool transpose_b) {
     p.bias_dims.back() = p.c.back();
   }
   p.activations = c.fusion().activations;
+  if (rank > kMostAxes) merge_batch(p);
+  if (p.c.size() > kMostAxes) return false;
   Primitive step = matmul(p);
   if (step.implementation.rfind("ref", 0) == 0 && !c.fusion().empty()) return false;
   std::vector<Operand> args = {c.read(0, a.source), c.read(1, b.source)};

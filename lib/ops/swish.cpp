@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "lib/ops/conv_problem.h"
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
 #include "lib/ops/unit_rules.h"
@@ -25,6 +26,16 @@ void gradient(GradientContext& c) {
   c.set_grad(0, c.add("Mul", {c.grad_output(), c.add("Add", {s, rest})}));
 }
 
+bool lower(LowerContext& c) {
+  if (c.type(0) != DataType::float32 || element_count(c.dims(0)) == 0) return false;
+  const Layout layout = own_layout(c, 0);
+  const Operand x = c.read(0, layout);
+  std::vector<ElementStep> steps = {{{ElementKind::scale_shift, c.node().get<float>("alpha", 1.0f), 0}, 0, 0, 1},
+                                    {{ElementKind::sigmoid}, 1, 1, 2}, {{ElementKind::mul}, 0, 2, 3}};
+  c.step(element_chain(layout, {{ElementOperand::Kind::full, 0, {}}}, std::move(steps)), {x, c.write_over(0, x, layout)}, "chain");
+  return true;
+}
+
 }  // namespace
 
 extern const Op swish;
@@ -34,6 +45,7 @@ const Op swish = {
     .until = 24,
     .infer = infer_unary_float,
     .evaluate = evaluate,
+    .lower = lower,
     .gradient = gradient,
     .units = units::same,
     .cut = cuts::same,

@@ -6,6 +6,7 @@
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
 #include "lib/ops/integer.h"
+#include "lib/ops/row_loop.h"
 #include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
@@ -72,11 +73,49 @@ void fold(EvaluateContext& c, F choose) {
 }
 
 // `a != a`: a NaN stays.
-void max_evaluate(EvaluateContext& c) {
-  fold(c, [](auto a, auto b) { return a > b || a != a ? a : b; });
+struct Larger {
+  auto operator()(auto a, auto b) const { return a > b || a != a ? a : b; }
+};
+struct Smaller {
+  auto operator()(auto a, auto b) const { return a < b || a != a ? a : b; }
+};
+
+template <class F>
+void fold_by(EvaluateContext& c) {
+  fold(c, F());
 }
-void min_evaluate(EvaluateContext& c) {
-  fold(c, [](auto a, auto b) { return a < b || a != a ? a : b; });
+
+/// Of two integers.
+template <class F>
+bool lower(LowerContext& c) {
+  return c.node().inputs.size() == 2 && lower_zip_integers(c, F());
+}
+
+/// The sum of all as one chain, times 1 / n.
+bool mean_lower(LowerContext& c) {
+  const Dims full = c.output_dims(0);
+  const size_t n = c.node().inputs.size();
+  constexpr size_t kMost = 64;
+  if (c.type(0) != DataType::float32 || element_count(full) == 0 || n > kMost) return false;
+  std::vector<ElementOperand> operands;
+  std::vector<Operand> args;
+  std::vector<ElementStep> steps;
+  const int top = static_cast<int>(n);
+  for (size_t i = 0; i < n; ++i) {
+    const Dims own = c.dims(i), own_strides = row_major_strides(own);
+    ElementOperand operand{ElementOperand::Kind::strided, 0, Dims(full.size(), 0)};
+    for (size_t a = 0; a < own.size(); ++a) operand.strides[full.size() - own.size() + a] = own[a] == 1 ? 0 : own_strides[a];
+    if (own == full) operand = {ElementOperand::Kind::full, 0, {}};
+    operands.push_back(operand);
+    args.push_back(c.read(i, Layout::plain(DataType::float32, own)));
+    if (i > 0) steps.push_back({{ElementKind::add}, i == 1 ? 0 : top, static_cast<int>(i), top});
+  }
+  const int sum = steps.empty() ? 0 : top;
+  steps.push_back({{ElementKind::scale_shift, 1 / static_cast<float>(n), 0}, sum, sum, top + 1});
+  const Layout layout = Layout::plain(DataType::float32, full);
+  args.push_back(c.write(0, layout));
+  c.step(element_chain(layout, std::move(operands), std::move(steps)), args, "chain");
+  return true;
 }
 
 Cost cost(const InferContext& c) {
@@ -127,6 +166,7 @@ const Op mean = {
     .name = "Mean",
     .infer = float_infer,
     .evaluate = mean_evaluate,
+    .lower = mean_lower,
     .gradient = mean_gradient,
     .units = units::elementwise,
     .cut = cuts::elementwise,
@@ -138,7 +178,8 @@ extern const Op max;
 const Op max = {
     .name = "Max",
     .infer = max_infer,
-    .evaluate = max_evaluate,
+    .evaluate = fold_by<Larger>,
+    .lower = lower<Larger>,
     .element = element_is<ElementKind::max>,
     .gradient = extremum_gradient,
     .units = units::elementwise,
@@ -151,7 +192,8 @@ extern const Op min;
 const Op min = {
     .name = "Min",
     .infer = min_infer,
-    .evaluate = min_evaluate,
+    .evaluate = fold_by<Smaller>,
+    .lower = lower<Smaller>,
     .element = element_is<ElementKind::min>,
     .gradient = extremum_gradient,
     .units = units::elementwise,
