@@ -1,6 +1,7 @@
 #include "tests/support/zoo.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "lib/base/random.h"
 #include "lib/ops/op.h"
@@ -49,6 +50,37 @@ std::map<std::string, Tensor> random_feeds(const Graph& graph, const std::map<st
     feeds[name] = values.cast(type);
   }
   return feeds;
+}
+
+Graph with_random_weights(Graph graph, uint64_t seed) {
+  const FactTable facts = infer(graph);
+  uint32_t stream = 0;
+  const auto fill = [&](ValueId v, double mean, double spread) {
+    const Random random(seed, RandomUse::test, stream++);
+    Tensor tensor(DataType::float32, *facts.type(v).known_dims());
+    auto values = tensor.mutable_data<float>();
+    for (size_t i = 0; i < values.size(); ++i) {
+      const double noise = spread * static_cast<double>(random.normal(i));
+      values[i] = static_cast<float>(mean > 0 ? mean + std::abs(noise) : noise);
+    }
+    if (graph.producer(v) != kNone) graph.erase_node(graph.producer(v));
+    graph.set_initializer(v, std::move(tensor));
+  };
+  const std::vector<NodeId> nodes(graph.nodes().begin(), graph.nodes().end());
+  for (const NodeId id : nodes) {
+    const Node node = graph.node(id);
+    if (node.op_type == "Conv" || node.op_type == "Gemm") {
+      const Dims dims = *facts.type(node.inputs[1]).known_dims();
+      fill(node.inputs[1], 0, std::sqrt(2.0 / static_cast<double>(element_count(dims) / dims[0])));
+      if (node.has_input(2)) fill(node.inputs[2], 0, 0.1);
+    } else if (node.op_type == "BatchNormalization") {
+      fill(node.inputs[1], 1, 0.3);
+      fill(node.inputs[2], 0, 0.1);
+      fill(node.inputs[3], 0, 0.1);
+      fill(node.inputs[4], 1, 0.3);
+    }
+  }
+  return graph;
 }
 
 }  // namespace espalier::testing

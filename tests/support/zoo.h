@@ -23,4 +23,8 @@ std::map<std::string, Dims> concrete_inputs(const Graph& graph, int64_t batch);
 /// Random feeds of those sizes: normal floats, small non-negative integers.
 std::map<std::string, Tensor> random_feeds(const Graph& graph, const std::map<std::string, Dims>& sizes, uint64_t seed);
 
+/// The graph with other weights of Conv, Gemm and BatchNormalization, by He's initialisation. The models of "zoo/light" have
+/// constant ones: all their units are alike, and a wrong gather would not show.
+Graph with_random_weights(Graph graph, uint64_t seed);
+
 }  // namespace espalier::testing
