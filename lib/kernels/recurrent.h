@@ -28,8 +28,8 @@ struct RecurrentProblem {
 /// What the forward step leaves for the backward one, and needs for itself: gates, states and cells of all steps.
 size_t recurrent_state_bytes(const RecurrentProblem& problem);
 
-/// Arguments: X, W, R, [B], [initial_h], [initial_c], [Y], [Y_h], [Y_c], state, scratch of recurrent_forward_scratch bytes.
-/// One product of all steps' X with W; then, step by step, the state with R and the gates.
+/// Arguments: X, W, R, [B], [initial_h], [initial_c], [Y], [Y_h], [Y_c], state, scratch of recurrent_forward_scratch
+/// bytes. One product of all steps' X with W; then, step by step, the state with R and the gates.
 std::unique_ptr<Kernel> recurrent_forward(const RecurrentProblem& problem);
 size_t recurrent_forward_scratch(const RecurrentProblem& problem);
 
@@ -38,8 +38,8 @@ struct RecurrentWanted {
   bool x = false, w = false, r = false, b = false, initial_h = false, initial_c = false;
 };
 
-/// Arguments: X, W, R, [dY], [dY_h], [dY_c], state, then the wanted of dX, dW, dR, dB, dinitial_h, dinitial_c, then scratch of
-/// recurrent_backward_scratch bytes.
+/// Arguments: X, W, R, [dY], [dY_h], [dY_c], state, then the wanted of dX, dW, dR, dB, dinitial_h, dinitial_c, then
+/// scratch of recurrent_backward_scratch bytes.
 std::unique_ptr<Kernel> recurrent_backward(const RecurrentProblem& problem, const RecurrentWanted& wanted);
 size_t recurrent_backward_scratch(const RecurrentProblem& problem);
 

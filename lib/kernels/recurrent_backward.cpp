@@ -11,8 +11,8 @@ using Cell = RecurrentProblem::Cell;
 
 int64_t padded(int64_t floats) { return (floats + 15) / 16 * 16; }
 
-/// Scratch, in floats: gradients of the gates' sums, the same as R sees them (GRU with linear_before_reset), the states' gradients
-/// on their way back, two of X's size where layout 1 is turned.
+/// Scratch, in floats: gradients of the gates' sums, the same as R sees them (GRU with linear_before_reset), the
+/// states' gradients on their way back, two of X's size where layout 1 is turned.
 struct Places {
   explicit Places(const RecurrentProblem& p) {
     const int64_t rows = p.steps * p.batch, state = padded(p.batch * p.hidden);
@@ -34,21 +34,29 @@ struct Places {
 
 class RecurrentBackward : public Kernel {
  public:
-  RecurrentBackward(const RecurrentProblem& p, const RecurrentWanted& wanted) : p_(p), wanted_(wanted), width_(p.gates() * p.hidden), places_(p) {
+  RecurrentBackward(const RecurrentProblem& p, const RecurrentWanted& wanted)
+      : p_(p), wanted_(wanted), width_(p.gates() * p.hidden), places_(p) {
     const int64_t n = p.hidden, rows = p.steps * p.batch;
     const bool late = resets_state();  // GRU's hidden gate goes through R by itself
     const int64_t first = late ? 2 * n : width_;
-    states_.push_back(StepProduct({.m = p.batch, .n = n, .k = first, .lda = width_, .ldb = n, .ldc = n, .accumulate = true}));
+    states_.push_back(
+        StepProduct({.m = p.batch, .n = n, .k = first, .lda = width_, .ldb = n, .ldc = n, .accumulate = true}));
     if (late) states_.push_back(StepProduct({.m = p.batch, .n = n, .k = n, .lda = width_, .ldb = n, .ldc = n}));
     if (wanted.r) {
-      r_products_.push_back(StepProduct({.m = first, .n = n, .k = rows, .lda = width_, .ldb = n, .ldc = n, .transpose_a = true}));
-      if (late) r_products_.push_back(StepProduct({.m = n, .n = n, .k = rows, .lda = width_, .ldb = n, .ldc = n, .transpose_a = true}));
+      r_products_.push_back(
+          StepProduct({.m = first, .n = n, .k = rows, .lda = width_, .ldb = n, .ldc = n, .transpose_a = true}));
+      if (late) {
+        r_products_.push_back(
+            StepProduct({.m = n, .n = n, .k = rows, .lda = width_, .ldb = n, .ldc = n, .transpose_a = true}));
+      }
     }
     if (wanted.w) {
-      w_products_.push_back(StepProduct({.m = width_, .n = p.input, .k = rows, .lda = width_, .ldb = p.input, .ldc = p.input, .transpose_a = true}));
+      w_products_.push_back(StepProduct(
+          {.m = width_, .n = p.input, .k = rows, .lda = width_, .ldb = p.input, .ldc = p.input, .transpose_a = true}));
     }
     for (int64_t d = 0; wanted.x && d < p.directions; ++d) {
-      x_products_.push_back(StepProduct({.m = rows, .n = p.input, .k = width_, .lda = width_, .ldb = p.input, .ldc = p.input, .accumulate = d > 0}));
+      x_products_.push_back(StepProduct(
+          {.m = rows, .n = p.input, .k = width_, .lda = width_, .ldb = p.input, .ldc = p.input, .accumulate = d > 0}));
     }
   }
 
@@ -97,7 +105,9 @@ class RecurrentBackward : public Kernel {
   float* dlinear(int64_t t) const { return at(places_.linear) + t * p_.batch * width_; }
   float* dstate(int64_t place, int64_t b) const { return at(place) + b * p_.hidden; }
 
-  int64_t state_at(int64_t d, int64_t b) const { return (p_.batch_first ? b * p_.directions + d : d * p_.batch + b) * p_.hidden; }
+  int64_t state_at(int64_t d, int64_t b) const {
+    return (p_.batch_first ? b * p_.directions + d : d * p_.batch + b) * p_.hidden;
+  }
 
   void load(const float* from, int64_t d, float* to) const {
     if (!from) return static_cast<void>(std::fill_n(to, p_.batch * p_.hidden, 0.0f));
@@ -122,7 +132,8 @@ class RecurrentBackward : public Kernel {
     for_rows([&](int64_t b) {
       float* dh = dstate(places_.dh, b);
       if (dy_) {
-        const int64_t y = p_.batch_first ? (b * p_.steps + t) * p_.directions + d : (t * p_.directions + d) * p_.batch + b;
+        const int64_t y =
+            p_.batch_first ? (b * p_.steps + t) * p_.directions + d : (t * p_.directions + d) * p_.batch + b;
         recurrent_loops().add(dy_ + y * p_.hidden, dh, p_.hidden);
       }
       if (p_.cell == Cell::lstm) lstm(s, t, b, f);
@@ -213,13 +224,16 @@ class RecurrentBackward : public Kernel {
   int64_t width_;
   Places places_;
   std::vector<StepProduct> states_, r_products_, w_products_, x_products_;
-  float *x_ = nullptr, *w_ = nullptr, *r_ = nullptr, *dy_ = nullptr, *dy_h_ = nullptr, *dy_c_ = nullptr, *state_ = nullptr, *dx_ = nullptr,
-        *dw_ = nullptr, *dr_ = nullptr, *db_ = nullptr, *dh0_ = nullptr, *dc0_ = nullptr, *scratch_ = nullptr;
+  float *x_ = nullptr, *w_ = nullptr, *r_ = nullptr, *dy_ = nullptr, *dy_h_ = nullptr, *dy_c_ = nullptr,
+        *state_ = nullptr, *dx_ = nullptr, *dw_ = nullptr, *dr_ = nullptr, *db_ = nullptr, *dh0_ = nullptr,
+        *dc0_ = nullptr, *scratch_ = nullptr;
 };
 
 }  // namespace
 
-size_t recurrent_backward_scratch(const RecurrentProblem& p) { return static_cast<size_t>(Places(p).total) * sizeof(float); }
+size_t recurrent_backward_scratch(const RecurrentProblem& p) {
+  return static_cast<size_t>(Places(p).total) * sizeof(float);
+}
 
 std::unique_ptr<Kernel> recurrent_backward(const RecurrentProblem& p, const RecurrentWanted& wanted) {
   return std::make_unique<RecurrentBackward>(p, wanted);

@@ -15,8 +15,17 @@ int64_t padded(int64_t floats) { return (floats + 15) / 16 * 16; }
 class RecurrentForward : public Kernel {
  public:
   explicit RecurrentForward(const RecurrentProblem& p)
-      : p_(p), width_(p.gates() * p.hidden), packed_(!StepProduct::has_few_rows(p.batch)),
-        inputs_({.m = p.steps * p.batch, .n = width_, .k = p.input, .lda = p.input, .ldb = p.input, .ldc = width_, .transpose_b = true, .accumulate = true}),
+      : p_(p),
+        width_(p.gates() * p.hidden),
+        packed_(!StepProduct::has_few_rows(p.batch)),
+        inputs_({.m = p.steps * p.batch,
+                 .n = width_,
+                 .k = p.input,
+                 .lda = p.input,
+                 .ldb = p.input,
+                 .ldc = width_,
+                 .transpose_b = true,
+                 .accumulate = true}),
         first_(step_product(first_width())) {
     if (p.cell == Cell::gru && !p.linear_before_reset) second_.push_back(step_product(p.hidden));
   }
@@ -63,7 +72,13 @@ class RecurrentForward : public Kernel {
   /// h [B, H] times rows of R; a library call reads R transposed, [H, gates H].
   StepProduct step_product(int64_t columns) const {
     const int64_t n = p_.hidden;
-    return StepProduct({.m = p_.batch, .n = columns, .k = n, .lda = n, .ldb = packed_ ? width_ : n, .ldc = width_, .transpose_b = !packed_,
+    return StepProduct({.m = p_.batch,
+                        .n = columns,
+                        .k = n,
+                        .lda = n,
+                        .ldb = packed_ ? width_ : n,
+                        .ldc = width_,
+                        .transpose_b = !packed_,
                         .accumulate = true});
   }
 
@@ -179,7 +194,8 @@ class RecurrentForward : public Kernel {
       parallel_for(s.rows(), row_grain(n), [&](int64_t begin, int64_t end) {
         for (int64_t row = begin; row < end; ++row) {
           const int64_t t = row / p_.batch, b = row % p_.batch;
-          const int64_t to = p_.batch_first ? (b * p_.steps + t) * p_.directions + d : (t * p_.directions + d) * p_.batch + b;
+          const int64_t to =
+              p_.batch_first ? (b * p_.steps + t) * p_.directions + d : (t * p_.directions + d) * p_.batch + b;
           std::copy_n(s.h_after(t) + b * n, n, y_ + to * n);
         }
       });
@@ -195,8 +211,8 @@ class RecurrentForward : public Kernel {
   bool packed_;
   StepProduct inputs_, first_;
   std::vector<StepProduct> second_;
-  float *x_ = nullptr, *w_ = nullptr, *r_ = nullptr, *b_ = nullptr, *h0_ = nullptr, *c0_ = nullptr, *y_ = nullptr, *y_h_ = nullptr,
-        *y_c_ = nullptr, *state_ = nullptr, *turned_ = nullptr, *packed_r_ = nullptr;
+  float *x_ = nullptr, *w_ = nullptr, *r_ = nullptr, *b_ = nullptr, *h0_ = nullptr, *c0_ = nullptr, *y_ = nullptr,
+        *y_h_ = nullptr, *y_c_ = nullptr, *state_ = nullptr, *turned_ = nullptr, *packed_r_ = nullptr;
 };
 
 }  // namespace

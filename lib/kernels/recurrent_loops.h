@@ -4,17 +4,19 @@
 
 namespace espalier {
 
-/// The loops of recurrent steps on one batch row of n hidden units, and products too small for a library call. Gates lie
-/// side by side in ONNX's order, activated: LSTM i, o, f, c; GRU z, r, h. Built once per instruction set.
+/// The loops of recurrent steps on one batch row of n hidden units, and products too small for a library call. Gates
+/// lie side by side in ONNX's order, activated: LSTM i, o, f, c; GRU z, r, h. Built once per instruction set.
 struct RecurrentLoops {
   const char* name;
 
   /// cell = f before + i c
   void (*lstm_cell)(const float* gates, const float* before, float* cell, int64_t n);
   /// Of h = o squashed: the gradient of o, and `through` = dh o.
-  void (*lstm_output_grad)(const float* gates, const float* squashed, const float* dh, float* dgates, float* through, int64_t n);
+  void (*lstm_output_grad)(const float* gates, const float* squashed, const float* dh, float* dgates, float* through,
+                           int64_t n);
   /// dcell += through; then the gradients of i, f and c, and dcell becomes that of the cell before.
-  void (*lstm_cell_grad)(const float* gates, const float* before, const float* through, float* dcell, float* dgates, int64_t n);
+  void (*lstm_cell_grad)(const float* gates, const float* before, const float* through, float* dcell, float* dgates,
+                         int64_t n);
   /// h = (1 - z) g + z before, where g is the third gate
   void (*gru_state)(const float* gates, const float* before, float* h, int64_t n);
   /// The gradients of z and of the third gate; dh becomes what passes by.

@@ -50,7 +50,9 @@ void through_activation(const ElementOp& f, const float* value, float* grad, int
 void swap_axes(const float* from, float* to, int64_t a, int64_t b, int64_t n) {
   parallel_for(b, 4096 / n + 1, [&](int64_t begin, int64_t end) {
     for (int64_t j = begin; j < end; ++j) {
-      for (int64_t i = 0; i < a; ++i) std::memcpy(to + (j * a + i) * n, from + (i * b + j) * n, static_cast<size_t>(n) * sizeof(float));
+      for (int64_t i = 0; i < a; ++i) {
+        std::memcpy(to + (j * a + i) * n, from + (i * b + j) * n, static_cast<size_t>(n) * sizeof(float));
+      }
     }
   });
 }
