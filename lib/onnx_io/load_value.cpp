@@ -47,7 +47,8 @@ class ValueReader {
     for (auto& s : *proto.mutable_sequence_values()) elements.push_back(value(s, depth + 1));
     for (auto& o : *proto.mutable_optional_values()) elements.push_back(value(o, depth + 1));
     if (proto.sparse_tensor_values_size() + proto.map_values_size() > 0) fail("holds sparse tensors or maps");
-    Type element = elements.empty() ? Type() : elements[0].type();
+    Type element;
+    if (!elements.empty()) element = elements[0].type();
     element.dims.reset();
     return HostValue::sequence(std::move(element), std::move(elements));
   }

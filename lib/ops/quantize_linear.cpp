@@ -139,12 +139,14 @@ std::optional<QuantizeRows> rows_of(const LowerContext& c, DataType quantized, c
 }
 
 /// In the layout of the input where the scale is one, else in plain order.
-bool lower_step(LowerContext& c, DataType quantized, DataType to, std::unique_ptr<Kernel> (*make)(DataType, QuantizeRows)) {
+bool lower_step(LowerContext& c, DataType quantized, DataType to,
+                std::unique_ptr<Kernel> (*make)(DataType, QuantizeRows)) {
   const DataType from = c.type(0);
   if (from != DataType::float32 && to != DataType::float32) return false;
   Layout in = c.layout(0);
   auto out = retyped(in, to);
-  auto rows = out ? rows_of(c, quantized, in) : std::nullopt;
+  std::optional<QuantizeRows> rows;
+  if (out) rows = rows_of(c, quantized, in);
   if (!rows) {
     in = Layout::plain(from, c.dims(0));
     out = Layout::plain(to, c.dims(0));
