@@ -176,7 +176,7 @@ TEST_F(Command, WritesJsonToStdout) {
     all.insert(all.end(), {"--json", "-"});
     const CommandResult result = run(all);
     ASSERT_EQ(result.exit_code, 0) << result.err;
-    EXPECT_NO_THROW(Json::parse(result.out)) << result.out;
+    EXPECT_TRUE(Json::accept(result.out)) << result.out;
   }
 }
 
