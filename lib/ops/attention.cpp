@@ -63,17 +63,20 @@ void evaluate(EvaluateContext& c) {
   if (c.has_output(3)) c.set(3, a.scores.cast(c.input(0).type()));
 }
 
+/// Input 3 is summed where it was broadcast; past and present keys are the same ones.
 void gradient(GradientContext& c) {
-  for (const size_t i : {1, 2, 3}) {
-    if (c.grad_output(i) != kNone) c.fail("cannot be differentiated through its further outputs");
+  if (c.grad_output(3) != kNone) c.fail("cannot be differentiated through its fourth output, qk_matmul_output");
+  std::vector<ValueId> inputs = {c.grad_output(0) == kNone ? c.output(0) : c.grad_output(0)};
+  for (size_t i = 0; i < 6; ++i) inputs.push_back(c.input(i));
+  for (const size_t i : {1, 2}) inputs.push_back(c.grad_output(i));
+  std::vector<Attribute> attributes = c.node().attributes;
+  if (c.grad_output(0) == kNone) attributes.push_back({"only_present", int64_t{1}, {}});
+  size_t outputs = 3;
+  for (size_t i = 3; i < 6; ++i) {
+    if (c.wants(i)) outputs = i + 1;
   }
-  for (const size_t i : {3, 4, 5}) {
-    if (c.wants(i)) c.fail("cannot be differentiated with respect to its mask and past");
-  }
-  std::vector<ValueId> inputs = {c.grad_output(0)};
-  for (size_t i = 0; i < c.node().inputs.size(); ++i) inputs.push_back(c.input(i));
-  const auto grads = c.add_many("AttentionGrad", std::move(inputs), 3, c.node().attributes);
-  for (size_t i = 0; i < 3; ++i) {
+  const auto grads = c.add_many("AttentionGrad", std::move(inputs), outputs, std::move(attributes));
+  for (size_t i = 0; i < outputs; ++i) {
     if (c.wants(i)) c.set_grad(i, grads[i]);
   }
 }
@@ -90,32 +93,47 @@ Cost cost(const InferContext& c) {
 }
 
 void infer_grad(InferContext& c) {
-  c.require_inputs(4, 7);
-  for (size_t i = 0; i < 3; ++i) c.set(i, c.type(i + 1));
+  c.require_inputs(4, 9);
+  for (size_t i = 0; i < 6; ++i) {
+    if (c.has_output(i) && c.has_input(i + 1)) c.set(i, c.type(i + 1));
+    else if (c.has_output(i)) c.set(i, c.elem_type(0), {});
+  }
+}
+
+/// x [B, H, T, D] without its first `past` positions, or (`first`) those alone.
+Tensor positions(const Tensor& x, int64_t past, bool first) {
+  Dims dims = x.dims();
+  const int64_t all = dims[2], skip = first ? 0 : past;
+  dims[2] = first ? past : all - past;
+  Tensor y(DataType::float64, dims);
+  const auto from = x.data<double>();
+  const auto to = y.mutable_data<double>();
+  const int64_t row = dims[2] * dims[3];
+  for (int64_t i = 0; i < y.size(); ++i) to[i] = from[i / row * all * dims[3] + skip * dims[3] + i % row];
+  return y;
 }
 
 void evaluate_grad(EvaluateContext& c) {
   std::vector<const Tensor*> inputs;
-  for (size_t i = 1; i < c.input_count(); ++i) inputs.push_back(c.has_input(i) ? &c.input(i) : nullptr);
+  for (size_t i = 1; i < 7; ++i) inputs.push_back(c.has_input(i) ? &c.input(i) : nullptr);
   const EvaluateContext forward(c.node(), std::move(inputs));
   const AttentionMaths a(forward);
-  auto g = a.gradients(a.split(c.input(0), a.heads));
-  const auto newest = [&](const Tensor& x, int64_t length) {  // without the past
-    Dims dims = x.dims();
-    const int64_t skip = dims[2] - length;
-    if (skip == 0) return x;
-    dims[2] = length;
-    Tensor y(DataType::float64, dims);
-    for (int64_t i = 0; i < y.size(); ++i) {
-      const int64_t row = length * dims[3];
-      y.mutable_data<double>()[i] = x.data<double>()[i / row * (length + skip) * dims[3] + skip * dims[3] + i % row];
-    }
-    return y;
-  };
-  const int64_t length = c.input(2).dims()[c.input(2).dims().size() - 2], values = c.input(3).dims()[c.input(3).dims().size() - 2];
+  Tensor dy = a.split(c.input(0), a.heads);
+  if (c.node().get<int64_t>("only_present", 0) != 0) dy = Tensor(DataType::float64, dy.dims());
+  auto g = a.gradients(dy);
+  for (const size_t i : {7, 8}) {
+    if (c.has_input(i)) (i == 7 ? g.k : g.v) = zip<double, double>(i == 7 ? g.k : g.v, c.input(i).cast(DataType::float64), [](double x, double y) { return x + y; });
+  }
   c.set(0, a.as_given(g.q).cast(c.input(1).type()));
-  c.set(1, a.as_given(newest(g.k, length)).cast(c.input(2).type()));
-  c.set(2, a.as_given(newest(g.v, values)).cast(c.input(3).type()));
+  c.set(1, a.as_given(positions(g.k, a.past(), false)).cast(c.input(2).type()));
+  c.set(2, a.as_given(positions(g.v, a.past(), false)).cast(c.input(3).type()));
+  const DataType type = c.input(0).type();
+  if (c.has_output(3) && !c.has_input(4)) c.set(3, Tensor(type, {}));
+  else if (c.has_output(3)) c.set(3, a.mask_gradient(g.bias).reshaped(c.input(4).dims()).cast(c.input(4).type()));
+  for (const size_t i : {4, 5}) {
+    if (!c.has_output(i)) continue;
+    c.set(i, c.has_input(i + 1) ? positions(i == 4 ? g.k : g.v, a.past(), true).cast(c.input(i + 1).type()) : Tensor(type, {}));
+  }
 }
 
 }  // namespace
@@ -133,7 +151,8 @@ const Op attention = {
     .cost = cost,
 };
 
-/// AttentionGrad(dy, Q, K, V, mask, past_key, past_value) {those of Attention} -> dQ, dK, dV.
+/// AttentionGrad(dy, Q, K, V, mask, past_key, past_value, dpresent_key, dpresent_value) {those of Attention; only_present: no
+/// gradient reaches Y, dy only lends its shape} -> dQ, dK, dV, dmask, dpast_key, dpast_value; a scalar 0 for what is absent.
 const Op attention_grad = {
     .name = "AttentionGrad",
     .domain = kInternalDomain,

@@ -17,11 +17,15 @@ class AttentionMaths {
   double scale, softcap;
 
   Tensor output() const;  ///< [batch, heads, queries, value_size]
-  /// Gradients of q, k, v for that of the output, in their own forms.
+  /// Gradients of q, k, v (past included) for that of the output, and of what was added to the scores, [batch, heads, queries,
+  /// keys].
   struct Gradients {
-    Tensor q, k, v;
+    Tensor q, k, v, bias;
   };
   Gradients gradients(const Tensor& dy) const;
+  /// The gradient of a float mask, which input 3 is: that of what was added, summed where the mask was broadcast.
+  Tensor mask_gradient(const Tensor& bias) const;
+  int64_t past() const { return past_; }
   /// 4-D to the form of a 3-D input, [batch, length, heads * size], where the node has that form.
   Tensor as_given(const Tensor& x) const { return flat_ ? merged(x) : x; }
   Tensor split(const Tensor& x, int64_t heads_of_x) const;  ///< the reverse, in double

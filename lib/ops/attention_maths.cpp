@@ -162,7 +162,9 @@ Tensor AttentionMaths::output() const {
 
 /// dV = P^T dY; dS = P (dP - sum(P dP)), dP = dY V^T; through the cap by 1 - tanh^2; dQ = scale dS K, dK = scale dS^T Q.
 AttentionMaths::Gradients AttentionMaths::gradients(const Tensor& dy) const {
-  Gradients g{Tensor(DataType::float64, q.dims()), Tensor(DataType::float64, k.dims()), Tensor(DataType::float64, v.dims())};
+  Gradients g{Tensor(DataType::float64, q.dims()), Tensor(DataType::float64, k.dims()), Tensor(DataType::float64, v.dims()),
+              Tensor(DataType::float64, probabilities.dims())};
+  const auto dbias = g.bias.mutable_data<double>();
   const auto dq = g.q.mutable_data<double>(), dk = g.k.mutable_data<double>(), dv = g.v.mutable_data<double>();
   const auto p = probabilities.data<double>(), tanhs = capped_.data<double>(), up = dy.data<double>();
   parallel_for(batch, 1, [&](int64_t begin, int64_t end) {
@@ -181,7 +183,8 @@ AttentionMaths::Gradients AttentionMaths::gradients(const Tensor& dy) const {
       }
       const double* from = row(q, b, h, i);
       for (int64_t j = 0; j < keys; ++j) {
-        const double tanh = tanhs[r * keys + j], ds = scale * p[r * keys + j] * (dp[j] - sum) * (1 - tanh * tanh);
+        const double tanh = tanhs[r * keys + j], slope = p[r * keys + j] * (dp[j] - sum), ds = scale * slope * (1 - tanh * tanh);
+        dbias[r * keys + j] = slope;
         const int64_t at = row(k, b, h, j) - k.data<double>().data();
         for (int64_t d = 0; d < head_size; ++d) {
           dq[r * head_size + d] += ds * k.data<double>()[at + d];
@@ -191,6 +194,23 @@ AttentionMaths::Gradients AttentionMaths::gradients(const Tensor& dy) const {
     }
   });
   return g;
+}
+
+Tensor AttentionMaths::mask_gradient(const Tensor& bias) const {
+  Tensor result(DataType::float64, mask_.dims());
+  const auto from = bias.data<double>();
+  const auto to = result.mutable_data<double>();
+  const int64_t width = mask_.dims()[3];
+  for (int64_t r = 0; r < batch * heads * queries; ++r) {
+    const int64_t i = r % queries, h = r / queries % heads, b = r / queries / heads;
+    const int64_t at = b * mask_strides_[0] + h * mask_strides_[1] + i * mask_strides_[2];
+    for (int64_t j = 0; j < keys; ++j) {
+      const bool causally_out = causal_ && j > past_ + i;
+      if (causally_out || (j >= width && width != 1)) continue;
+      to[at + (width == 1 ? 0 : j)] += from[r * keys + j];
+    }
+  }
+  return result;
 }
 
 }  // namespace espalier

@@ -120,21 +120,30 @@ std::vector<Label> shared_labels(const Equation& equation, size_t i) {
   return result;
 }
 
-/// Whether no two axes of a label have sizes that differ, so that none is broadcast.
-bool sizes_agree(const GradientContext& c, const Equation& equation) {
-  std::map<Label, Dim> sizes;
-  for (size_t i = 0; i < equation.inputs.size(); ++i) {
-    const auto& dims = *c.type(c.input(i)).dims;
-    for (size_t axis = 0; axis < dims.size(); ++axis) {
-      const auto [entry, added] = sizes.emplace(equation.inputs[i][axis], dims[axis]);
-      if (!added && entry->second.known() && dims[axis].known() && !(entry->second == dims[axis])) return false;
+/// The labels along which operand i has a size that is not 1 where another operand has 1, or may have.
+bool is_narrower_elsewhere(const GradientContext& c, const Equation& equation, size_t i, Label label) {
+  const auto size_in = [&](size_t k) { return (*c.type(c.input(k)).dims)[static_cast<size_t>(axis_of(equation.inputs[k], label))]; };
+  bool all = !equation.in_output(label);  // the result has the full size
+  for (size_t k = 0; k < equation.inputs.size(); ++k) {
+    if (k != i && equation.in_input(k, label)) all &= size_in(k).is(1);
+  }
+  return all && !size_in(i).is(1);
+}
+
+/// Whether operand i is broadcast along a label, as far as sizes are known.
+bool is_broadcast(const GradientContext& c, const Equation& equation, size_t i, size_t axis) {
+  const Label label = equation.inputs[i][axis];
+  if (!(*c.type(c.input(i)).dims)[axis].is(1)) return false;
+  for (size_t k = 0; k < equation.inputs.size(); ++k) {
+    for (size_t a = 0; a < equation.inputs[k].size(); ++a) {
+      if (equation.inputs[k][a] == label && !(*c.type(c.input(k)).dims)[a].is(1)) return true;
     }
   }
-  return true;
+  return false;
 }
 
 /// The gradient of an operand is the Einsum of the result's gradient and the other operands onto its labels; what it summed
-/// by itself is repeated.
+/// by itself is repeated, where it was broadcast the sum is taken, and a diagonal gets it alone.
 void gradient(GradientContext& c) {
   std::vector<int64_t> ranks;
   for (size_t i = 0; i < c.node().inputs.size(); ++i) {
@@ -142,8 +151,6 @@ void gradient(GradientContext& c) {
     ranks.push_back(c.type(c.input(i)).rank());
   }
   const Equation equation = read_equation(c.node(), ranks);
-  if (!equation.has_no_diagonal()) c.fail("cannot be differentiated: a term has a label twice");
-  if (!sizes_agree(c, equation)) c.fail("cannot be differentiated: an operand is broadcast along a label");
   for (size_t i = 0; i < ranks.size(); ++i) {
     if (!c.wants(i)) continue;
     std::vector<std::vector<Label>> terms = {equation.output};
@@ -153,15 +160,21 @@ void gradient(GradientContext& c) {
       terms.push_back(equation.inputs[k]);
       operands.push_back(c.input(k));
     }
-    const std::vector<Label> labels = shared_labels(equation, i);
+    std::vector<Label> labels;  // of the gradient, each once
+    for (const Label label : shared_labels(equation, i)) {
+      if (axis_of(labels, label) < 0) labels.push_back(label);
+    }
+    // Where the operand is broadcast, its gradient is the sum: the Einsum leaves the label out.
+    bool is_whole = labels.size() == equation.inputs[i].size();
+    for (size_t axis = 0; axis < equation.inputs[i].size(); ++axis) {
+      const Label label = equation.inputs[i][axis];
+      if (is_broadcast(c, equation, i, axis)) std::erase(labels, label);
+      is_whole &= axis_of(labels, label) >= 0 && !is_narrower_elsewhere(c, equation, i, label);
+    }
     ValueId grad = c.add("Einsum", std::move(operands), {{"equation", to_text(terms, labels), {}}});
-    if (labels.size() < equation.inputs[i].size()) {
-      std::vector<int64_t> gone;
-      for (size_t axis = 0; axis < equation.inputs[i].size(); ++axis) {
-        if (axis_of(labels, equation.inputs[i][axis]) < 0) gone.push_back(static_cast<int64_t>(axis));
-      }
-      grad = c.add("Unsqueeze", {grad, integers(c, gone)});
-      grad = c.add("ExpandLike", {grad, c.input(i)});
+    if (!is_whole) {
+      const auto list = [](const std::vector<Label>& v) { return std::vector<int64_t>(v.begin(), v.end()); };
+      grad = c.add("EinsumSpread", {grad, c.input(i)}, {{"labels", list(equation.inputs[i]), {}}, {"from", list(labels), {}}});
     }
     c.set_grad(i, grad);
   }

@@ -217,12 +217,14 @@ extern const Op conv_grad_input;
 extern const Op conv_grad_weight;
 extern const Op conv_transpose_grad_input;
 extern const Op conv_transpose_grad_weight;
+extern const Op cum_prod_grad;
 extern const Op dft_grad;
 extern const Op deform_conv_grad;
 extern const Op depth_to_space_grad_op;
 extern const Op dequantize_linear_grad;
 extern const Op det_grad_op;
 extern const Op dropout_training;
+extern const Op einsum_spread;
 extern const Op elu_grad;
 extern const Op expand_like_op;
 extern const Op gru_grad;
@@ -489,12 +491,14 @@ constexpr std::array kOps = {
     &ops::conv_grad_weight,
     &ops::conv_transpose_grad_input,
     &ops::conv_transpose_grad_weight,
+    &ops::cum_prod_grad,
     &ops::dft_grad,
     &ops::deform_conv_grad,
     &ops::depth_to_space_grad_op,
     &ops::dequantize_linear_grad,
     &ops::det_grad_op,
     &ops::dropout_training,
+    &ops::einsum_spread,
     &ops::elu_grad,
     &ops::expand_like_op,
     &ops::gru_grad,

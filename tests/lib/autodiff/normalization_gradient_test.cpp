@@ -110,6 +110,35 @@ TEST(AttentionGradient, EveryFormAndAttribute) {
   EXPECT_GRADIENTS(one("q: float[n,2,8], k: float[n,3,4], v: float[n,3,6]", "Attention(q, k, v) {q_num_heads = 4, kv_num_heads = 2}", "", 23));
 }
 
+TEST(AttentionGradient, OfTheMaskThePastAndThePresent) {
+  const std::string four = "q: float[n,2,3,4], k: float[n,2,5,4], v: float[n,2,5,3]";
+  for (const std::string mask : {"3,5", "2,1,5", "n,1,3,5", "n,2,3,5", "3,1", "3,4"}) {
+    for (const std::string attributes : {"", "{softcap = 0.7}", "{is_causal = 1}"}) {
+      EXPECT_GRADIENTS(one(four + ", m: float[" + mask + "]", "Attention(q, k, v, m) " + attributes, "", 23)) << mask << attributes;
+    }
+  }
+  EXPECT_GRADIENTS(one(four, "Attention(q, k, v, m)", "m: bool[3,5] = {1, 0, 1, 1, 1, 0, 0, 1, 1, 0, 1, 1, 1, 1, 1}", 23));
+  const std::string past = four + ", pk: float[n,2,2,4], pv: float[n,2,2,3]";
+  const std::string end = " = Attention(q, k, v, _, pk, pv) {is_causal = 1, softcap = 2.0}";
+  for (const std::string y : {"y", "p", "w"}) {
+    EXPECT_GRADIENTS("graph g (" + past + ") -> (" + y + ") opset 23 { y, p, w" + end + " }") << y;
+  }
+  EXPECT_GRADIENTS("graph g (" + past + ") -> (z) opset 23 { y, p, w" + end + "\n a = ReduceMean(y)\n b = ReduceSumSquare(p)\n c = ReduceSumSquare(w)\n d = Mul(a, b)\n z = Add(d, c) }");
+}
+
+TEST(EinsumGradient, OfDiagonalsAndBroadcastLabels) {
+  for (const std::string equation : {"ii->i", "ii->", "iij->ij", "iji->j", "iji->i"}) {
+    const std::string dims = equation[2] == '-' ? "3,3" : equation[1] == 'i' ? "3,3,2" : "3,2,3";
+    EXPECT_GRADIENTS(one("a: float[" + dims + "]", "Einsum(a) {equation = \"" + equation + "\"}")) << equation;
+  }
+  EXPECT_GRADIENTS(one("a: float[3,3], b: float[3,4]", "Einsum(a, b) {equation = \"ii,ij->j\"}"));
+  EXPECT_GRADIENTS(one("a: float[3,3,2], b: float[2,2]", "Einsum(a, b) {equation = \"iij,jj->i\"}"));
+  for (const std::string equation : {"ij,ij->ij", "ij,ij->i", "ij,ij->", "ij,jk->ik"}) {
+    EXPECT_GRADIENTS(one("a: float[1,4], b: float[" + std::string(equation[3] == 'i' ? "3,4" : "4,2") + "]", "Einsum(a, b) {equation = \"" + equation + "\"}")) << equation;
+    EXPECT_GRADIENTS(one("a: float[3,1], b: float[" + std::string(equation[3] == 'i' ? "3,4" : "4,2") + "]", "Einsum(a, b) {equation = \"" + equation + "\"}")) << equation;
+  }
+}
+
 TEST(RotaryEmbeddingGradient, TurnsBack) {
   const std::string caches = "c: float[5,2] = fill(1)\n s: float[5,2] = fill(2)\n p: int64[2,3] = {0, 1, 2, 4, 3, 1}";
   EXPECT_GRADIENTS(one("x: float[2,2,3,4]", "RotaryEmbedding(x, c, s, p)", caches, 23));

@@ -29,6 +29,19 @@ TEST(SignalGradient, STFT) {
   EXPECT_EQ(check_gradients(one("x: float[n,11,2]", "STFT(x, step, w) {onesided = 0}", constants)), "");
 }
 
+TEST(SignalGradient, CumProd) {
+  const std::string axes = "first: int64[] = {0}\n last: int64[] = {-1}";
+  for (const std::string axis : {"first", "last"}) {
+    for (const std::string attributes : {"", " {exclusive = 1}", " {reverse = 1}", " {exclusive = 1, reverse = 1}"}) {
+      EXPECT_EQ(check_gradients(one("x: float[4,3]", "CumProd(x, " + axis + ")" + attributes, axes, 26)), "") << axis << attributes;
+    }
+  }
+  // Zeros, single and double.
+  const GradientCheck zeros{.feeds = {{"x", Tensor::of<double>({2, 4}, {2, 0, 3, 5, 0, 7, 0, 2})}}};
+  EXPECT_EQ(check_gradients(one("x: float[2,4]", "CumProd(x, last)", axes, 26), zeros), "");
+  EXPECT_EQ(check_gradients(one("x: float[2,4]", "CumProd(x, last) {exclusive = 1}", axes, 26), zeros), "");
+}
+
 TEST(SignalGradient, Swish) {
   EXPECT_EQ(check_gradients(one("x: float[n,5]", "Swish(x)", "", 24)), "");
   EXPECT_EQ(check_gradients(one("x: float[n,5]", "Swish(x) {alpha = 1.7}", "", 24)), "");

@@ -199,6 +199,7 @@ TEST(OperatorsPlan, Movement) {
     expect_fast(of("x: float[4,5,6], i: int64[3,2]", "Gather(x, i) {axis = " + axis + "}"));
     expect_fast(of("x: float[4,5,6], i: int32[2,3,6]", "GatherElements(x, i) {axis = " + axis + "}"));
     expect_fast(of("x: float[2,5,6], z: float[2,5,6]", "Concat(x, z) {axis = " + axis + "}"));
+    expect_fast(of("x: float[4,5,6]", "CumProd(x, a) {reverse = 1}", 26, "a: int64[] = " + axis));
     expect_fast(of("x: float[4,5,6]", "CumSum(x, a) {reverse = 1, exclusive = 1}", 14, "a: int64[] = " + axis));
   }
   expect_fast(of("x: float[4,4,6], i: int64[3,2]", "GatherND(x, i)"));
@@ -221,6 +222,7 @@ TEST(OperatorsPlan, ProductsByEquation) {
            {"ij,ij->ij", "3,4", "3,4"}, {"ij,j->ij", "3,4", "4"}, {"bij,bjk", "2,3,4", "2,4,5"}, {"...ij,...jk->...ik", "2,3,4", "2,4,5"}}) {
     expect_fast(of("a: float[" + a + "], b: float[" + b + "]", "Einsum(a, b) {equation = \"" + equation + "\"}"));
   }
+  for (const std::string equation : {"ii->i", "ii"}) expect_fast(of("a: float[4,4]", "Einsum(a) {equation = \"" + equation + "\"}"));
   for (const std::string equation : {"ij->ji", "ij->i", "ij->", "ij->j", "ij"}) expect_fast(of("a: float[3,4]", "Einsum(a) {equation = \"" + equation + "\"}"));
 }
 
