@@ -1,7 +1,11 @@
+#include <algorithm>
+
+#include "lib/base/error.h"
 #include "lib/ops/cost.h"
 #include "lib/ops/cut.h"
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
+#include "lib/ops/movement.h"
 #include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
@@ -82,6 +86,85 @@ void gradient(GradientContext& c) {
   if (c.wants(0)) c.set_grad(0, c.add("RotaryEmbeddingGrad", std::move(inputs), c.node().attributes));
 }
 
+/// Arguments: x, cos, sin, [position_ids], y.
+class RotaryLoop : public Kernel {
+ public:
+  struct Problem {
+    int64_t batch, heads, length, size, half, positions;
+    bool flat, interleaved;
+    float direction;
+    std::string where;
+  };
+  RotaryLoop(Problem problem, bool ids) : p_(std::move(problem)), has_ids_(ids) {}
+
+  void bind(std::span<void* const> args) override {
+    x_ = static_cast<const float*>(args[0]);
+    cos_ = static_cast<const float*>(args[1]);
+    sin_ = static_cast<const float*>(args[2]);
+    if (has_ids_) ids_ = static_cast<const int64_t*>(args[3]);
+    y_ = static_cast<float*>(args.back());
+  }
+
+  void run() override {
+    parallel_for(p_.batch * p_.heads * p_.length, 1 + 4096 / p_.size, [this](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) turn(row);
+    });
+  }
+
+ private:
+  void turn(int64_t row) {
+    const int64_t b = row / (p_.heads * p_.length), rest = row % (p_.heads * p_.length), t = p_.flat ? rest / p_.heads : rest % p_.length;
+    int64_t position = b * p_.length + t;
+    if (ids_) position = ids_[position];
+    if (position < 0 || position >= p_.positions) {
+      throw Error(ErrorKind::bad_data, p_.where + ": position " + std::to_string(position) + " is not one of " + std::to_string(p_.positions));
+    }
+    const float *x = x_ + row * p_.size, *cos = cos_ + position * p_.half, *sin = sin_ + position * p_.half;
+    float* y = y_ + row * p_.size;
+    const int64_t step = p_.interleaved ? 2 : 1, with = p_.interleaved ? 1 : p_.half;
+    for (int64_t i = 0; i < p_.half; ++i) {
+      const float first = x[i * step], second = x[i * step + with], s = p_.direction * sin[i];
+      y[i * step] = cos[i] * first - s * second;
+      y[i * step + with] = s * first + cos[i] * second;
+    }
+    std::copy_n(x + 2 * p_.half, p_.size - 2 * p_.half, y + 2 * p_.half);
+  }
+
+  Problem p_;
+  bool has_ids_;
+  const float *x_ = nullptr, *cos_ = nullptr, *sin_ = nullptr;
+  const int64_t* ids_ = nullptr;
+  float* y_ = nullptr;
+};
+
+bool lower_turn(LowerContext& c, float direction) {
+  const Dims x = c.dims(0), cos = c.dims(1);
+  if (c.type(0) != DataType::float32 || element_count(x) == 0 || element_count(cos) == 0 || cos != c.dims(2)) return false;
+  RotaryLoop::Problem p;
+  p.flat = x.size() == 3;
+  p.batch = x[0];
+  p.heads = p.flat ? c.node().require<int64_t>("num_heads") : x[1];
+  p.length = x[p.flat ? 1 : 2];
+  p.size = p.flat ? x[2] / p.heads : x[3];
+  p.half = rotated(c.node(), p.size) / 2;
+  p.positions = c.has_input(3) ? cos[0] : cos[0] * cos[1];
+  p.interleaved = c.node().get<int64_t>("interleaved", 0) != 0;
+  p.direction = direction;
+  p.where = c.node().where();
+  if (cos.back() != p.half || (c.has_input(3) && element_count(c.dims(3)) != p.batch * p.length)) return false;
+  if (!c.has_input(3) && p.positions != p.batch * p.length) return false;
+  std::vector<Operand> args;
+  for (size_t i = 0; i < 4; ++i) {
+    if (c.has_input(i)) args.push_back(read_plain(c, i));
+  }
+  args.push_back(write_plain(c));
+  c.step(std::make_unique<RotaryLoop>(std::move(p), c.has_input(3)), args, "loop");
+  return true;
+}
+
+bool lower(LowerContext& c) { return lower_turn(c, 1); }
+bool lower_grad(LowerContext& c) { return lower_turn(c, -1); }
+
 /// Each element belongs to a pair and an angle.
 void assign(UnitContext& c) {
   const ValueId x = c.input(0);
@@ -112,6 +195,7 @@ const Op rotary_embedding = {
     .since = 23,
     .infer = infer,
     .evaluate = evaluate,
+    .lower = lower,
     .gradient = gradient,
     .units = assign,
     .cut = cut,
@@ -124,6 +208,7 @@ const Op rotary_embedding_grad = {
     .domain = kInternalDomain,
     .infer = infer,
     .evaluate = evaluate_grad,
+    .lower = lower_grad,
 };
 
 }  // namespace espalier::ops

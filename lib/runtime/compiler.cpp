@@ -7,6 +7,7 @@
 #include "lib/base/error.h"
 #include "lib/kernels/reorder.h"
 #include "lib/ops/op.h"
+#include "lib/runtime/expand.h"
 
 namespace espalier {
 namespace {
@@ -53,6 +54,7 @@ Compiler::Compiler(const Graph& graph, ParameterStore& store, const CompileOptio
 /// What may change while the plan lives: weights, statistics and states. Everything else is constant and folded.
 void Compiler::choose_parameters(const Graph& original) {
   facts_ = infer(graph_, infer_options(options_));
+  if (expand_operators(graph_, facts_)) facts_ = infer(graph_, infer_options(options_));
   if (!options_.frozen) {
     store_.add(original);
     const auto add = [&](ValueId v) {

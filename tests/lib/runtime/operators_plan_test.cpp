@@ -215,6 +215,37 @@ TEST(OperatorsPlan, Movement) {
   expect_fast("graph g (x: float[6,5]) -> (y, z) opset 17 { y, z = Split(x) {axis = 0} }");
 }
 
+TEST(OperatorsPlan, AttentionOfEveryForm) {
+  const std::string four = "q: float[2,4,3,5], k: float[2,4,7,5], v: float[2,4,7,6]";
+  for (const std::string attributes : {"", " {scale = 0.3}", " {is_causal = 1}", " {softcap = 0.7, is_causal = 1}"}) {
+    expect_fast(of(four, "Attention(q, k, v)" + attributes, 23));
+    // The gradient of a mask that is one number a row is zero but for rounding.
+    expect_fast(of(four + ", m: float[3,1]", "Attention(q, k, v, m)" + attributes, 23), {.backward = false});
+    for (const std::string mask : {"3,7", "4,1,7", "2,1,3,7", "3,5"}) {
+      expect_fast(of(four + ", m: float[" + mask + "]", "Attention(q, k, v, m)" + attributes, 23));
+    }
+    expect_fast(of("q: float[2,4,3,5], k: float[2,2,7,5], v: float[2,2,7,6]", "Attention(q, k, v)" + attributes, 23));
+    expect_fast(of("q: float[2,3,8], k: float[2,7,4], v: float[2,7,6]", "Attention(q, k, v) {q_num_heads = 4, kv_num_heads = 2}", 23));
+    const std::string past = ", pk: float[2,4,2,5], pv: float[2,4,2,6]";
+    expect_fast("graph g (" + four + past + ") -> (y, p, w) opset 23 { y, p, w = Attention(q, k, v, _, pk, pv)" + attributes + " }");
+  }
+  expect_fast(of(four, "Attention(q, k, v, m)", 23, "m: bool[3,7] = {1,0,1,1,1,0,1, 0,1,1,0,1,1,0, 1,1,1,1,1,1,0}"));
+  for (const std::string mode : {"0", "1", "2", "3"}) {
+    const std::string node = "Attention(q, k, v, m) {softcap = 2.0, qk_matmul_output_mode = " + mode + "} }";
+    expect_fast("graph g (" + four + ", m: float[3,7]) -> (y, s) opset 23 { y, _, _, s = " + node);
+  }
+}
+
+TEST(OperatorsPlan, RotaryEmbeddings) {
+  const std::string caches = "fixedc: float[9,4], fixeds: float[9,4]";
+  for (const std::string interleaved : {"0", "1"}) {
+    const std::string attributes = "interleaved = " + interleaved;
+    expect_fast(of("x: float[2,3,5,8], " + caches + ", p: int64[2,5]", "RotaryEmbedding(x, fixedc, fixeds, p) {" + attributes + "}", 23));
+    expect_fast(of("x: float[2,5,24], " + caches + ", p: int64[2,5]", "RotaryEmbedding(x, fixedc, fixeds, p) {num_heads = 3, " + attributes + "}", 23));
+    expect_fast(of("x: float[2,3,5,10], fixedc: float[2,5,4], fixeds: float[2,5,4]", "RotaryEmbedding(x, fixedc, fixeds) {rotary_embedding_dim = 8, " + attributes + "}", 23));
+  }
+}
+
 TEST(OperatorsPlan, ProductsByEquation) {
   for (const auto& [equation, a, b] : std::vector<std::tuple<std::string, std::string, std::string>>{
            {"ij,jk->ik", "3,4", "4,5"}, {"bqhd,bkhd->bhqk", "2,3,4,5", "2,6,4,5"}, {"bhqk,bkhd->bqhd", "2,4,3,6", "2,6,4,5"},
