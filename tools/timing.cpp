@@ -14,13 +14,13 @@ Timing summary(std::vector<double> times) {
   return {times[times.size() / 2], times.front(), times.back(), static_cast<int64_t>(times.size())};
 }
 
-/// Whether the file's own sizes are those of the batch already.
+/// Whether the file's own sizes are those of the batch already: of its first input, where states beside it have other axes.
 bool has_batch(const Graph& graph, int64_t batch) {
-  for (const ValueId v : fed_inputs(graph)) {
-    const auto& dims = graph.value(v).type.dims;
-    if (!dims || dims->empty() || !dims->front().is(batch)) return false;
-  }
-  return true;
+  const auto fed = fed_inputs(graph);
+  const auto known = [&](ValueId v) { return graph.value(v).type.is_tensor() && graph.value(v).type.known_dims(); };
+  if (fed.empty() || !std::all_of(fed.begin(), fed.end(), known)) return false;
+  const Dims dims = *graph.value(fed.front()).type.known_dims();
+  return !dims.empty() && dims.front() == batch;
 }
 
 }  // namespace

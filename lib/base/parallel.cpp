@@ -83,24 +83,29 @@ thread_local int serial_scopes = 0;
 
 }  // namespace
 
-SerialScope::SerialScope(bool active) : active_(active) { serial_scopes += active ? 1 : 0; }
-SerialScope::~SerialScope() { serial_scopes -= active_ ? 1 : 0; }
+SerialScope::SerialScope(bool active) : active_(active) {
+  if (active_ && serial_scopes++ == 0) omp_set_num_threads(1);
+}
 
-int thread_count() { return current_count(); }
+SerialScope::~SerialScope() {
+  if (active_ && --serial_scopes == 0) omp_set_num_threads(current_count());
+}
+
+int thread_count() { return serial_scopes > 0 ? 1 : current_count(); }
 
 void set_thread_count(int threads) {
   if (threads < 1) {
     throw Error(ErrorKind::usage, "number of threads is " + std::to_string(threads) + ", expected at least 1");
   }
   current_count() = std::min(threads, 256);
-  omp_set_num_threads(current_count());
+  if (serial_scopes == 0) omp_set_num_threads(current_count());
 }
 
 void detail::parallel_for(int64_t n, int64_t grain, ParallelBody body, void* context) {
   if (n <= 0) return;
   grain = std::max<int64_t>(1, grain);
   const int64_t pieces = std::min<int64_t>((n + grain - 1) / grain, thread_count());
-  if (pieces <= 1 || serial_scopes > 0 || omp_in_parallel()) {
+  if (pieces <= 1 || omp_in_parallel()) {
     body(context, 0, n);
     return;
   }

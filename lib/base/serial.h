@@ -2,8 +2,9 @@
 
 namespace espalier {
 
-/// While one lives, parallel loops that its thread starts run on that thread alone: for work so small that waking
-/// another thread costs more than it saves. On a busy machine a wake-up is milliseconds.
+/// While one lives, thread_count() is 1 for its thread: parallel loops and oneDNN's primitives that it starts run on it
+/// alone. For work so small that waking another thread costs more than it saves; on a busy machine a wake-up is
+/// milliseconds. What sizes its memory by thread_count() inside of one has to run inside of one.
 class SerialScope {
  public:
   explicit SerialScope(bool active = true);

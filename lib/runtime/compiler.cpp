@@ -211,7 +211,29 @@ void Compiler::label(NodeId id) {
   if (label_.node.empty() && node.has_output(0)) label_.node = graph_.value(node.outputs[0]).name;
 }
 
+/// Whether a second thread would cost more than it saves: some microseconds of work. What costs nothing that is counted
+/// (gradients among it) is judged by its elements alone, and more strictly.
+bool Compiler::is_small(const Group& group) const {
+  constexpr int64_t kMacs = 1 << 18, kElements = 1 << 14, kUncounted = 1 << 11;
+  const Op* op = group.anchor == kNone ? nullptr : find_op(graph_.node(group.anchor));
+  const bool counted = group.anchor == kNone || op->cost;
+  if (op && op->cost && op->cost(facts_.context(graph_, group.anchor)).macs > kMacs) return false;
+  std::set<ValueId> values = reads_of(group);
+  values.insert(group.result);
+  if (group.anchor != kNone) {
+    for (const ValueId v : graph_.node(group.anchor).outputs) values.insert(v);
+  }
+  return std::all_of(values.begin(), values.end(), [&](ValueId v) {
+    if (v == kNone || (counted && is_weight(v))) return true;
+    const auto dims = facts_.type(v).known_dims();
+    return dims && element_count(*dims) <= (counted ? kElements : kUncounted);
+  });
+}
+
 void Compiler::emit(const Group& group) {
+  const bool before = serial_;  // of the group that this is a part of
+  serial_ = before || is_small(group);
+  const SerialScope scope(serial_);
   reading_ = reads_of(group);
   label(group.anchor == kNone ? group.nodes.back() : group.anchor);
   if (group.anchor == kNone) {
@@ -221,6 +243,7 @@ void Compiler::emit(const Group& group) {
     else emit_apart(group);
   }
   count_reads(group, -1);
+  serial_ = before;
 }
 
 /// What was fused with a node that has no fast step stands alone after all.
@@ -341,7 +364,7 @@ void Compiler::alias(ValueId v, ValueId of, const Layout& as) {
 void Compiler::step(std::unique_ptr<Kernel> kernel, std::vector<int> args, const std::string& implementation) {
   StepLabel label = label_;
   label.implementation = implementation;
-  program.add_step(std::move(kernel), std::move(args), std::move(label));
+  program.add_step(std::move(kernel), std::move(args), std::move(label), serial_);
 }
 
 void Compiler::step(Primitive primitive, std::vector<int> args) {

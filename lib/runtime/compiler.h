@@ -64,6 +64,7 @@ class Compiler {
   std::set<ValueId> reads_of(const Group& group) const;
   void emit(const Group& group);
   void emit_apart(const Group& group);
+  bool is_small(const Group& group) const;
   void emit_fallback(NodeId id);
   void finish_outputs();
   void finish_gradient(ValueId v, const std::string& parameter);
@@ -85,6 +86,7 @@ class Compiler {
   std::set<ValueId> lasting_;
   std::map<int, std::set<ValueId>> held_by_;      ///< buffer -> values
   StepLabel label_;
+  bool serial_ = false;  ///< what is being lowered runs on one thread
 };
 
 /// Lowers a chain of elementwise nodes (chain.cpp).

@@ -29,14 +29,14 @@ int Program::add_owned(size_t bytes) {
   return add_fixed(owned_.back().data(), bytes);
 }
 
-void Program::add_step(std::unique_ptr<Kernel> kernel, std::vector<int> args, StepLabel label) {
+void Program::add_step(std::unique_ptr<Kernel> kernel, std::vector<int> args, StepLabel label, bool serial) {
   const int index = static_cast<int>(steps_.size());
   for (const int b : args) {
     check(b >= 0 && static_cast<size_t>(b) < buffers_.size(), "a step's argument is a buffer");
     if (buffers_[b].first < 0) buffers_[b].first = index;
     buffers_[b].last = index;
   }
-  steps_.push_back({std::move(kernel), std::move(args), std::move(label)});
+  steps_.push_back({std::move(kernel), std::move(args), std::move(label), serial});
 }
 
 /// Greedy by size: the largest first, each at the lowest offset where it overlaps none of those that live with it.
@@ -78,6 +78,7 @@ void Program::finish() {
   for (Step& step : steps_) {
     addresses.clear();
     for (const int b : step.args) addresses.push_back(buffers_[b].address);
+    const SerialScope scope(step.serial);
     step.kernel->bind(addresses);
   }
 }
@@ -87,7 +88,10 @@ void Program::run_timed(std::vector<int64_t>& spent) {
   spent.resize(steps_.size(), 0);
   auto before = Clock::now();
   for (size_t i = 0; i < steps_.size(); ++i) {
-    steps_[i].kernel->run();
+    {
+      const SerialScope scope(steps_[i].serial);
+      steps_[i].kernel->run();
+    }
     const auto after = Clock::now();
     spent[i] += std::chrono::duration_cast<std::chrono::nanoseconds>(after - before).count();
     before = after;

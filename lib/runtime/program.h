@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/base/serial.h"
 #include "lib/kernels/kernel.h"
 
 namespace espalier {
@@ -28,7 +29,8 @@ class Program {
   size_t bytes(int buffer) const { return buffers_[buffer].bytes; }
   bool in_arena(int buffer) const { return buffers_[buffer].address == nullptr; }
 
-  void add_step(std::unique_ptr<Kernel> kernel, std::vector<int> args, StepLabel label);
+  /// `serial`: made inside a SerialScope, and bound and run in one.
+  void add_step(std::unique_ptr<Kernel> kernel, std::vector<int> args, StepLabel label, bool serial);
 
   /// Lays the arena out and binds every step. Nothing can be added afterwards.
   void finish();
@@ -39,7 +41,10 @@ class Program {
   const StepLabel& label(size_t step) const { return steps_[step].label; }
 
   void run() {
-    for (Step& step : steps_) step.kernel->run();
+    for (Step& step : steps_) {
+      const SerialScope scope(step.serial);
+      step.kernel->run();
+    }
   }
   /// The same, adding each step's nanoseconds to `spent`.
   void run_timed(std::vector<int64_t>& spent);
@@ -56,6 +61,7 @@ class Program {
     std::unique_ptr<Kernel> kernel;
     std::vector<int> args;
     StepLabel label;
+    bool serial = false;
   };
 
   size_t lay_out();
