@@ -4,6 +4,7 @@
 #include "lib/ops/cost.h"
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
+#include "lib/ops/grid_sample_loop.h"
 #include "lib/ops/grid_sampler.h"
 #include "lib/ops/image_units.h"
 
@@ -180,6 +181,7 @@ const Op grid_sample = {
     .since = 16,
     .infer = infer,
     .evaluate = evaluate,
+    .lower = lower_grid_sample,
     .gradient = gradient,
     .units = units::first_channels,
     .cut = cuts::first_channels,
@@ -193,6 +195,7 @@ const Op grid_sample_grad = {
     .domain = kInternalDomain,
     .infer = infer_grad,
     .evaluate = evaluate_grad,
+    .lower = lower_grid_sample_grad,
 };
 
 }  // namespace espalier::ops

@@ -246,6 +246,19 @@ TEST(OperatorsPlan, RotaryEmbeddings) {
   }
 }
 
+TEST(OperatorsPlan, GridSamples) {
+  for (const std::string mode : {"linear", "nearest", "cubic"}) {
+    for (const std::string padding : {"zeros", "border", "reflection"}) {
+      for (const std::string corners : {"0", "1"}) {
+        const std::string attributes = " {mode = \"" + mode + "\", padding_mode = \"" + padding + "\", align_corners = " + corners + "}";
+        expect_fast(of("x: float[2,3,4,5], g: float[2,3,6,2]", "GridSample(x, g)" + attributes, 20), {.tolerance = 3e-5, .low = -1.3f, .high = 1.3f});
+      }
+    }
+  }
+  expect_fast(of("x: float[2,3,3,4,5], g: float[2,2,3,4,3]", "GridSample(x, g)", 20), {.low = -1.3f, .high = 1.3f});
+  expect_fast("graph g (x: float[2,3,4,5], g: float[2,3,6,2]) -> (y) opset 20 { f: float[] = 0.5\n h = Mul(g, f)\n y = GridSample(x, h) }");
+}
+
 TEST(OperatorsPlan, ProductsByEquation) {
   for (const auto& [equation, a, b] : std::vector<std::tuple<std::string, std::string, std::string>>{
            {"ij,jk->ik", "3,4", "4,5"}, {"bqhd,bkhd->bhqk", "2,3,4,5", "2,6,4,5"}, {"bhqk,bkhd->bqhd", "2,4,3,6", "2,6,4,5"},
