@@ -246,6 +246,15 @@ TEST(OperatorsPlan, RotaryEmbeddings) {
   }
 }
 
+/// Rounding away from the halves, where single and double precision could part.
+TEST(OperatorsPlan, QuantizationByTheStraightThroughEstimator) {
+  for (const auto& [scale, axis] : std::vector<std::pair<std::string, std::string>>{{"s: float[] = 0.0173\n z: int8[] = 3", "1"},
+                                                                                    {"s: float[3] = {0.0173, 0.011, 0.02}\n z: int8[3] = {3, 0, -2}", "1"}}) {
+    const PlanCheck how{.tolerance = 2e-4};
+    expect_fast("graph g (x: float[2,3,4,5]) -> (y) opset 19 { " + scale + "\n q = QuantizeLinear(x, s, z) {axis = " + axis + "}\n y = DequantizeLinear(q, s, z) {axis = " + axis + "} }", how);
+  }
+}
+
 TEST(OperatorsPlan, GridSamples) {
   for (const std::string mode : {"linear", "nearest", "cubic"}) {
     for (const std::string padding : {"zeros", "border", "reflection"}) {
