@@ -214,7 +214,7 @@ void Compiler::label(NodeId id) {
 /// Whether a second thread would cost more than it saves: some microseconds of work. What costs nothing that is counted
 /// (gradients among it) is judged by its elements alone, and more strictly.
 bool Compiler::is_small(const Group& group) const {
-  constexpr int64_t kMacs = 1 << 18, kElements = 1 << 14, kUncounted = 1 << 11;
+  constexpr int64_t kMacs = 1 << 19, kElements = 1 << 15, kUncounted = 1 << 11;
   const Op* op = group.anchor == kNone ? nullptr : find_op(graph_.node(group.anchor));
   const bool counted = group.anchor == kNone || op->cost;
   if (op && op->cost && op->cost(facts_.context(graph_, group.anchor)).macs > kMacs) return false;
