@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "lib/analysis/opened_bodies.h"
 #include "lib/analysis/unit_groups.h"
 #include "lib/base/error.h"
 
@@ -24,25 +25,56 @@ bool declared_whole(const Graph& graph, const std::map<std::string, Dims>& dims)
   });
 }
 
-std::vector<UnitFact> unit_facts(const Graph& graph, const std::map<std::string, Dims>& given) {
+/// Facts with every size bound: those given, and of the others the first guess that fits.
+FactTable bound_facts(const Graph& graph, const std::map<std::string, Dims>& given, const FactTable& symbolic) {
+  constexpr int64_t kGuesses[] = {1, 32, 64, 16, 224};
   InferOptions options = unit_options();
-  const FactTable symbolic = infer(graph, options);
   options.input_dims = concrete_inputs(graph, given);
-  const FactTable bound = declared_whole(graph, options.input_dims) ? symbolic : infer(graph, options);
-  std::vector<UnitFact> result(graph.value_count());
-  for (size_t i = 0; i < result.size(); ++i) {
-    const auto v = static_cast<ValueId>(i);
-    UnitFact& fact = result[i];
-    const Type &type = bound.type(v), &open = symbolic.type(v);
-    if (!type.is_tensor()) continue;
-    fact.type = type.elem_type;
-    fact.dims = type.known_dims();
-    fact.constant = bound[v].constant;
-    fact.bound = !symbolic.constant(v);
-    fact.symbolic = open.dims && type.dims && open.dims->size() == type.dims->size() ? *open.dims
-                                                                                      : SymbolicDims(type.dims ? type.dims->size() : 0);
+  if (declared_whole(graph, options.input_dims)) return symbolic;
+  std::optional<Error> first;
+  for (const int64_t open : kGuesses) {
+    const auto dims = concrete_inputs(graph, given, open);
+    if (first && dims == options.input_dims) break;  // nothing is open
+    options.input_dims = dims;
+    try {
+      return infer(graph, options);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::bad_data) throw;
+      if (!first) first = error;
+    }
   }
-  return result;
+  throw *first;
+}
+
+UnitFact unit_fact(const Fact& bound, const Fact& symbolic) {
+  UnitFact fact;
+  const Type &type = bound.type, &open = symbolic.type;
+  if (!type.is_tensor()) return fact;
+  fact.type = type.elem_type;
+  fact.dims = type.known_dims();
+  fact.constant = bound.constant;
+  fact.bound = !symbolic.constant.has_value();
+  fact.symbolic = open.dims && type.dims && open.dims->size() == type.dims->size() ? *open.dims
+                                                                                    : SymbolicDims(type.dims ? type.dims->size() : 0);
+  return fact;
+}
+
+/// A table with the facts of all values, bodies opened.
+UnitTable blank_table(const Graph& graph, const std::map<std::string, Dims>& given) {
+  const FactTable symbolic = infer(graph, unit_options());
+  const FactTable bound = bound_facts(graph, given, symbolic);
+  UnitTable table;
+  table.given = &graph;
+  table.opened = open_bodies(graph, bound, symbolic);
+  table.graph = table.opened ? &table.opened->graph : &graph;
+  for (size_t i = 0; i < graph.value_count(); ++i) {
+    table.facts.push_back(unit_fact(bound[static_cast<ValueId>(i)], symbolic[static_cast<ValueId>(i)]));
+  }
+  for (size_t i = 0; table.opened && i < table.opened->bound.size(); ++i) {
+    table.facts.push_back(unit_fact(table.opened->bound[i], table.opened->symbolic[i]));
+  }
+  table.bundles.resize(table.facts.size());
+  return table;
 }
 
 /// The ids that arrive at a state's output, as its input bears them.
@@ -76,10 +108,7 @@ std::vector<StateUnits> find_states(const Graph& graph, const std::vector<UnitFa
 class Assignment {
  public:
   Assignment(const Graph& graph, const std::map<std::string, Dims>& input_dims, const std::vector<DeclaredState>& declared, const UnitRules& rules)
-      : rules_(rules) {
-    blank_.graph = &graph;
-    blank_.facts = unit_facts(graph, input_dims);
-    blank_.bundles.resize(graph.value_count());
+      : rules_(rules), blank_(blank_table(graph, input_dims)) {
     blank_.states = find_states(graph, blank_.facts, declared);
     forms_.resize(blank_.states.size());
   }

@@ -17,7 +17,7 @@ using Counts = std::map<int32_t, int64_t>;
 class Solver {
  public:
   Solver(UnitTable& table, const BudgetOptions& options) : table_(table), options_(options) {
-    result_.before = cost_at(table, *table.graph);
+    result_.before = cost_at(table, *table.given);
   }
 
   BudgetResult run() {

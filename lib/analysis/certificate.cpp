@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
+#include "lib/analysis/opened_bodies.h"
 #include "lib/analysis/quantization.h"
 #include "lib/analysis/reference.h"
 #include "lib/base/random.h"
@@ -25,6 +25,7 @@ class Masking {
       if (sink.weight) mask_weight(sink);
       else mask_activation(sink);
     }
+    if (table_.opened) return close_bodies(*table_.opened, graph_, made_for_);
     return std::move(graph_);
   }
 
@@ -37,10 +38,17 @@ class Masking {
     return v;
   }
 
+  /// What stands for 0 in a weight: one number, or one for each of its outputs.
+  Tensor zero_of(const Sink& sink, DataType type) const {
+    const Node& node = table_.graph->node(sink.node);
+    if (!sink.zero_point || !node.has_input(*sink.zero_point)) return Tensor(type, {});
+    return *table_.facts[static_cast<size_t>(node.inputs[*sink.zero_point])].constant;
+  }
+
   /// A stored weight is changed; one that nodes make (DequantizeLinear) is multiplied, so that it is made as in the cut graph.
   void mask_weight(const Sink& sink) {
     const ValueId original = table_.graph->node(sink.node).inputs[sink.input];
-    const bool stored = table_.graph->constant(original) != nullptr;
+    const bool stored = sink.zero_point || table_.graph->constant(original) != nullptr;
     Tensor weight = *table_.facts[static_cast<size_t>(original)].constant;
     if (!stored) weight = Tensor::of(weight.dims(), std::vector<float>(static_cast<size_t>(weight.size()), 1)).cast(weight.type());
     const Dims dims = weight.dims();
@@ -48,10 +56,14 @@ class Masking {
     const int64_t rows_each = dims[0] / sink.groups;
     const auto bytes = weight.mutable_bytes();
     const size_t width = static_cast<size_t>(bit_width(weight.type())) / 8;
+    const Tensor zero = zero_of(sink, weight.type());
+    const size_t outputs = axis == 0 ? dims.size() - 1 : 0;  // what each zero point serves
     size_t at = 0;
     for_each_position(dims, [&](const Dims& position) {
       const int64_t group = sink.groups > 1 ? position[0] / rows_each : 0;
-      if (!kept(sink.units.ids[group * dims[axis] + position[axis]])) std::memset(bytes.data() + at, 0, width);
+      const int64_t of = zero.size() == 1 ? 0 : position[outputs];
+      const auto value = zero.bytes().subspan(static_cast<size_t>(of) * width, width);
+      if (!kept(sink.units.ids[group * dims[axis] + position[axis]])) std::copy(value.begin(), value.end(), bytes.begin() + static_cast<std::ptrdiff_t>(at));
       at += width;
     });
     const ValueId masked = add_constant(std::move(weight));
@@ -67,7 +79,7 @@ class Masking {
     node.outputs = {made};
     node.name = graph_.value(made).name;
     node.version = graph_.opset();
-    graph_.add_node(std::move(node), sink.node);
+    made_for_.emplace(graph_.add_node(std::move(node), sink.node), sink.node);
     return made;
   }
 
@@ -84,6 +96,7 @@ class Masking {
   const UnitTable& table_;
   const std::vector<bool>& keep_;
   Graph graph_;
+  std::unordered_map<NodeId, NodeId> made_for_;
 };
 
 /// The outputs, each taken before an op that hides errors.
@@ -173,7 +186,7 @@ Certificate certify(const UnitTable& table, const std::vector<bool>& keep, const
   const std::vector<ValueId> values = compared_values(table);
   const auto masked = outputs_of(masked_original(table, keep), values, feeds, runner);
   const auto left = outputs_of(cut.graph, values, feeds_of(table, cut, feeds), runner);
-  const auto whole = outputs_of(*table.graph, values, feeds, runner);
+  const auto whole = outputs_of(*table.given, values, feeds, runner);
   Certificate result;
   for (const ValueId v : values) {
     const std::string& name = table.graph->value(v).name;

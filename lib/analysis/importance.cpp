@@ -71,6 +71,16 @@ std::vector<double> l1_or_l2(const UnitTable& table, bool squared) {
   return worth;
 }
 
+/// Groups that a criterion says nothing of are judged by their weights.
+void fill_unscored(const UnitTable& table, std::vector<double>& worth) {
+  const std::vector<double> otherwise = l1_or_l2(table, true);
+  for (const UnitGroup& group : unit_groups(table)) {
+    const auto scored = [&](int32_t unit) { return worth[static_cast<size_t>(unit)] > 0; };
+    if (std::any_of(group.members.begin(), group.members.end(), scored)) continue;
+    for (const int32_t unit : group.members) worth[static_cast<size_t>(unit)] = otherwise[static_cast<size_t>(unit)];
+  }
+}
+
 std::vector<double> batch_norm(const UnitTable& table) {
   std::vector<double> worth(static_cast<size_t>(table.units.size()), 0.0);
   for (const Slice& s : slices(table)) {
@@ -79,12 +89,7 @@ std::vector<double> batch_norm(const UnitTable& table) {
     for (double& e : elements) e = std::abs(e);
     add(table, s, elements, worth);
   }
-  const std::vector<double> otherwise = l1_or_l2(table, true);
-  for (const UnitGroup& group : unit_groups(table)) {
-    const auto scaled = [&](int32_t unit) { return worth[static_cast<size_t>(unit)] > 0; };
-    if (std::any_of(group.members.begin(), group.members.end(), scaled)) continue;
-    for (const int32_t unit : group.members) worth[static_cast<size_t>(unit)] = otherwise[static_cast<size_t>(unit)];
-  }
+  fill_unscored(table, worth);
   return worth;
 }
 
@@ -105,6 +110,7 @@ std::vector<double> taylor(const UnitTable& table, const std::map<std::string, T
     add(table, s, elements, worth);
     any = true;
   }
+  fill_unscored(table, worth);
   if (!any) throw Error(ErrorKind::usage, "taylor importance needs gradients, and there is none for any weight").hint("give data with labels");
   return worth;
 }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "lib/analysis/opened_bodies.h"
+
 namespace espalier {
 namespace {
 
@@ -30,7 +32,9 @@ class Surgeon {
     }
     sweep();
     take_names();
-    settle_types();
+    drop_types();
+    if (table_.opened) state_.graph = close_bodies(*table_.opened, state_.graph, state_.made_for);
+    check_types();
     return {std::move(state_.graph), std::move(state_.kept), std::move(state_.gathers)};
   }
 
@@ -146,7 +150,7 @@ class Surgeon {
     for (const auto& [v, initializer] : g.initializers()) {
       if (unused(v) && !(v < static_cast<ValueId>(original_.value_count()) && original_.users(v).empty())) gone.push_back(v);
     }
-    for (const ValueId v : gone) g.erase_initializer(v);
+    for (size_t i = gone.size(); i-- > 0;) g.erase_initializer(gone[i]);
     gone_.insert(gone.begin(), gone.end());
   }
 
@@ -164,8 +168,8 @@ class Surgeon {
     std::erase_if(g.inputs, [&](ValueId v) { return gone_.contains(v); });
   }
 
-  /// Sizes declared for values that changed are dropped, and what is left is what inference finds.
-  void settle_types() {
+  /// Sizes declared for values that changed are dropped.
+  void drop_types() {
     Graph& g = state_.graph;
     for (size_t i = 0; i < original_.value_count(); ++i) {
       Value& value = g.value(static_cast<ValueId>(i));
@@ -173,6 +177,11 @@ class Surgeon {
       value.declared = false;
       value.type = {};
     }
+  }
+
+  /// What is left is what inference finds.
+  void check_types() {
+    Graph& g = state_.graph;
     InferOptions options;
     std::map<std::string, Dims> inputs;
     for (const ValueId v : g.inputs) {

@@ -110,7 +110,7 @@ class Grouping {
 
 }  // namespace
 
-std::map<std::string, Dims> concrete_inputs(const Graph& graph, const std::map<std::string, Dims>& given) {
+std::map<std::string, Dims> concrete_inputs(const Graph& graph, const std::map<std::string, Dims>& given, int64_t open) {
   std::map<std::string, Dims> result = given;
   std::map<std::string, int64_t> symbols;
   for (const auto& [name, dims] : given) {
@@ -126,7 +126,9 @@ std::map<std::string, Dims> concrete_inputs(const Graph& graph, const std::map<s
     Dims dims;
     for (const Dim& dim : *value.type.dims) {
       const Dim known = dim.substitute(symbols);
-      dims.push_back(known.known() && known.value() > 0 ? known.value() : 1);
+      const int64_t guess = dims.empty() ? 1 : open;
+      dims.push_back(known.known() && known.value() > 0 ? known.value() : guess);
+      if (const auto symbol = dim.symbol_name()) symbols.try_emplace(*symbol, dims.back());
     }
     result.emplace(value.name, std::move(dims));
   }

@@ -19,15 +19,16 @@ using UnitRules = std::function<const Op*(const Node&)>;
 
 /// Unit ids of a graph: DESIGN.md section 7. Ids are born at weights and follow each op's index semantics; joined ids are
 /// one unit, which goes or stays whole. `graph` is kept by address and must outlive the result.
-/// input_dims: sizes of graph inputs by name; symbolic and unknown sizes of others are taken as 1.
+/// input_dims: sizes of graph inputs by name; symbolic and unknown sizes of others are taken as 1, or as larger ones where
+/// the net needs them (a window larger than its input).
 /// states: inputs and outputs that may shrink together. Such an input bears the ids that arrive at its output, on the same
 /// axes; joined, they are not frozen for being outside. What finds no common form stays frozen, with that reason.
 /// Throws Error(bad_data) as infer() does, Error(usage) for a state that is no input and output of one shape.
 UnitTable assign_units(const Graph& graph, const std::map<std::string, Dims>& input_dims = {}, const std::vector<DeclaredState>& states = {},
                        const UnitRules& rules = {});
 
-/// The dims given, completed by the declared ones with 1 for what is not known.
-std::map<std::string, Dims> concrete_inputs(const Graph& graph, const std::map<std::string, Dims>& given = {});
+/// The dims given, completed by the declared ones; for what is not known 1, or `open` on axes after the first.
+std::map<std::string, Dims> concrete_inputs(const Graph& graph, const std::map<std::string, Dims>& given = {}, int64_t open = 1);
 
 /// A connected component of bundles: units whose numbers are chosen together.
 struct UnitGroup {

@@ -227,9 +227,10 @@ void Graph::set_initializer(ValueId id, Tensor tensor) {
 void Graph::erase_initializer(ValueId id) {
   const auto found = initializer_index_.find(id);
   if (found == initializer_index_.end()) return;
-  initializers_.erase(initializers_.begin() + static_cast<ptrdiff_t>(found->second));
-  initializer_index_.clear();
-  for (size_t i = 0; i < initializers_.size(); ++i) initializer_index_[initializers_[i].first] = i;
+  const size_t at = found->second;
+  initializers_.erase(initializers_.begin() + static_cast<ptrdiff_t>(at));
+  initializer_index_.erase(found);
+  for (size_t i = at; i < initializers_.size(); ++i) initializer_index_.find(initializers_[i].first)->second = i;
 }
 
 const Tensor* Graph::constant(ValueId id) const {

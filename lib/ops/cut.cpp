@@ -4,6 +4,7 @@
 #include <functional>
 #include <numeric>
 #include <string_view>
+#include <tuple>
 
 #include "lib/tensor/take.h"
 
@@ -66,6 +67,31 @@ std::vector<Bundle> CutContext::canonical(const std::vector<Bundle>& bundles) co
     result.push_back({b.axes, IndexArray(moved, std::move(left)).transposed(back), b.ragged});
   }
   return result;
+}
+
+std::vector<Bundle> CutContext::at_birth(ValueId v, int64_t block) const {
+  std::vector<Bundle> result = canonical(v);
+  if (state_.rank.empty()) return result;
+  for (Bundle& k : result) {
+    const Bundle* b = find_ragged(bundles(v), k.ragged);
+    if (k.axes.size() > 1 || !b || b->axes.size() > 1) continue;
+    const auto place = [&](int32_t coordinate) {
+      const int32_t root = units().find(b->ids[coordinate]);
+      return std::tuple(block > 0 ? coordinate / block : 0, state_.rank[static_cast<size_t>(root)], coordinate);
+    };
+    std::vector<int32_t> order(k.ids.values().begin(), k.ids.values().end());
+    std::sort(order.begin(), order.end(), [&](int32_t a, int32_t c) { return place(a) < place(c); });
+    k.ids = IndexArray(k.ids.dims(), std::move(order));
+  }
+  return result;
+}
+
+void CutContext::wish(ValueId v, int axis, const std::vector<int64_t>& index) {
+  const Bundle *k = find_ragged(kept(v), axis), *b = find_ragged(bundles(v), axis);
+  if (!k || !b || k->axes.size() > 1 || b->axes.size() > 1) return;
+  std::vector<int32_t> roots;
+  for (const int64_t i : index) roots.push_back(units().find(b->ids[k->ids[i]]));
+  state_.wishes.push_back(std::move(roots));
 }
 
 Dims CutContext::size(ValueId v, const std::vector<Bundle>& kept) const {
@@ -165,7 +191,7 @@ ValueId CutContext::before(const std::string& op, std::vector<ValueId> inputs, s
   node.attributes = std::move(attributes);
   node.name = state_.graph.value(out).name;
   node.version = opset();
-  state_.graph.add_node(std::move(node), id_);
+  state_.made_for.emplace(state_.graph.add_node(std::move(node), id_), id_);
   return out;
 }
 
@@ -185,7 +211,7 @@ void CutContext::after(const std::string& op, std::vector<ValueId> inputs, std::
   node.attributes = std::move(attributes);
   node.name = graph().value(output).name + "__" + op;
   node.version = opset();
-  state_.graph.add_node(std::move(node), next_);
+  state_.made_for.emplace(state_.graph.add_node(std::move(node), next_), id_);
 }
 
 void CutContext::become(const std::string& op, std::vector<ValueId> inputs, std::vector<Attribute> attributes) {

@@ -32,6 +32,9 @@ struct CutState {
   std::unordered_multimap<size_t, ValueId> by_content;  ///< new constants by hash
   std::unordered_map<ValueId, ValueId> cut_from;        ///< new constant -> the one it was cut from
   std::unordered_map<ValueId, ValueId> pinned;          ///< computed from sizes -> a constant of its original value
+  std::unordered_map<NodeId, NodeId> made_for;          ///< new node -> the one it was made for
+  std::vector<int32_t> rank;                            ///< by root: the order at birth; empty: the original one
+  std::vector<std::vector<int32_t>> wishes;             ///< by Gather: roots in the order in which it would not be needed
 };
 
 /// One node while units are cut: the op's index semantics on the coordinates that are left. The node is changed where
@@ -45,6 +48,8 @@ class CutContext : public UnitNode {
   /// Coordinates left in their original order, of every bundle that loses something.
   std::vector<Bundle> canonical(ValueId v) const { return canonical(bundles(v)); }
   std::vector<Bundle> canonical(const std::vector<Bundle>& bundles) const;
+  /// The same where units are born: there the order is free, and that of `rank`. Blocks of `block` stay together.
+  std::vector<Bundle> at_birth(ValueId v, int64_t block = 0) const;
   /// Sizes that are left.
   Dims size(ValueId v) const { return size(v, kept(v)); }
   Dims size(ValueId v, const std::vector<Bundle>& kept) const;
@@ -88,6 +93,8 @@ class CutContext : public UnitNode {
   /// `v` with the positions `index` of an axis: one Gather before this node.
   ValueId gather(ValueId v, int axis, const std::vector<int64_t>& index, const std::string& why);
   std::vector<Attribute> gather_attributes(int axis, const std::string& why);
+  /// Says that positions `index` of an axis of v, in this order, would spare a Gather.
+  void wish(ValueId v, int axis, const std::vector<int64_t>& index);
   /// `v`, which holds `have` of the original value `original`, brought into the order `want`: a Gather at most.
   ValueId reorder(ValueId original, ValueId v, const Bundle& have, const Bundle& want, const std::string& why);
   /// Joined operands in the order of the first one that lost something, and that order on the output's axes. Inputs are

@@ -2,6 +2,7 @@
 #include "lib/ops/bodies.h"
 #include "lib/ops/gradient.h"
 #include "lib/ops/op.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -49,6 +50,6 @@ void gradient(GradientContext&) {}
 }  // namespace
 
 extern const Op if_op;
-const Op if_op = {.name = "If", .until = 25, .infer = infer, .evaluate = evaluate, .gradient = gradient};
+const Op if_op = {.name = "If", .until = 25, .infer = infer, .evaluate = evaluate, .gradient = gradient, .units = units::branches, .cut = cuts::branches};
 
 }  // namespace espalier::ops

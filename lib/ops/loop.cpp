@@ -2,6 +2,7 @@
 
 #include "lib/ops/bodies.h"
 #include "lib/ops/op.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -119,6 +120,6 @@ void evaluate(EvaluateContext& c) {
 }  // namespace
 
 extern const Op loop;
-const Op loop = {.name = "Loop", .until = 25, .infer = infer, .evaluate = evaluate};
+const Op loop = {.name = "Loop", .until = 25, .infer = infer, .evaluate = evaluate, .units = units::iterations, .cut = cuts::iterations};
 
 }  // namespace espalier::ops

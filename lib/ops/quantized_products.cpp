@@ -6,6 +6,7 @@
 #include "lib/ops/cost.h"
 #include "lib/ops/delegate.h"
 #include "lib/ops/quantization.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 
@@ -169,15 +170,23 @@ Cost cost(const InferContext& c) {
 }  // namespace
 
 extern const Op conv_integer;
-const Op conv_integer = {.name = "ConvInteger", .since = 10, .infer = infer_integer<false>, .evaluate = evaluate_integer<false>, .cost = cost<false, 1>};
+const Op conv_integer = {
+    .name = "ConvInteger", .since = 10, .infer = infer_integer<false>, .evaluate = evaluate_integer<false>,
+    .units = units::conv, .cut = cuts::conv, .cost = cost<false, 1>};
 
 extern const Op matmul_integer;
-const Op matmul_integer = {.name = "MatMulInteger", .since = 10, .infer = infer_integer<true>, .evaluate = evaluate_integer<true>, .cost = cost<true, 1>};
+const Op matmul_integer = {
+    .name = "MatMulInteger", .since = 10, .infer = infer_integer<true>, .evaluate = evaluate_integer<true>,
+    .units = units::quantized_matmul, .cut = cuts::quantized_matmul, .cost = cost<true, 1>};
 
 extern const Op qlinear_conv;
-const Op qlinear_conv = {.name = "QLinearConv", .since = 10, .infer = infer_linear<false>, .evaluate = evaluate_linear<false>, .cost = cost<false, 3>};
+const Op qlinear_conv = {
+    .name = "QLinearConv", .since = 10, .infer = infer_linear<false>, .evaluate = evaluate_linear<false>,
+    .units = units::conv, .cut = cuts::conv, .cost = cost<false, 3>};
 
 extern const Op qlinear_matmul;
-const Op qlinear_matmul = {.name = "QLinearMatMul", .since = 10, .infer = infer_linear<true>, .evaluate = evaluate_linear<true>, .cost = cost<true, 3>};
+const Op qlinear_matmul = {
+    .name = "QLinearMatMul", .since = 10, .infer = infer_linear<true>, .evaluate = evaluate_linear<true>,
+    .units = units::quantized_matmul, .cut = cuts::quantized_matmul, .cost = cost<true, 3>};
 
 }  // namespace espalier::ops

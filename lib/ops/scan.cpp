@@ -3,6 +3,7 @@
 #include "lib/base/error.h"
 #include "lib/ops/bodies.h"
 #include "lib/ops/op.h"
+#include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
 namespace {
@@ -197,6 +198,6 @@ void evaluate(EvaluateContext& c) {
 }  // namespace
 
 extern const Op scan_op;
-const Op scan_op = {.name = "Scan", .since = 8, .until = 25, .infer = infer, .evaluate = evaluate};
+const Op scan_op = {.name = "Scan", .since = 8, .until = 25, .infer = infer, .evaluate = evaluate, .units = units::iterations, .cut = cuts::iterations};
 
 }  // namespace espalier::ops

@@ -17,9 +17,10 @@ void layer_norm(UnitContext& c);      ///< LayerNormalization: the axes are coun
 void rms_norm(UnitContext& c);        ///< RMSNormalization: a sum of squares times the pinned 1/n
 void group_norm(UnitContext& c);      ///< GroupNormalization: channels of a group are counted
 void neighbours(UnitContext& c);      ///< LRN: channels count their neighbours
-void conv(UnitContext& c);            ///< Conv and ConvTranspose
+void conv(UnitContext& c);            ///< Conv, ConvTranspose, DeformConv, QLinearConv, ConvInteger
 void gemm(UnitContext& c);
 void matmul(UnitContext& c);
+void quantized_matmul(UnitContext& c);  ///< QLinearMatMul, MatMulInteger
 void reduce_sum(UnitContext& c);      ///< zeros add nothing: ReduceSum, ReduceMean, ReduceL1, ReduceL2, ReduceSumSquare
 void reduce(UnitContext& c);          ///< ReduceMax and whatever else counts what it reduces
 void transpose(UnitContext& c);
@@ -32,6 +33,8 @@ void pad(UnitContext& c);
 void expand(UnitContext& c);
 void recurrent(UnitContext& c);       ///< LSTM, GRU, RNN
 void reverse_sequence(UnitContext& c);
+void branches(UnitContext& c);        ///< If with its branches opened (lib/analysis/opened_bodies.h): their outputs join
+void iterations(UnitContext& c);      ///< Loop and Scan with the body opened: what they carry or hand out stays whole
 }  // namespace units
 
 namespace cuts {
@@ -46,6 +49,7 @@ void group_norm(CutContext& c);
 void conv(CutContext& c);
 void gemm(CutContext& c);
 void matmul(CutContext& c);
+void quantized_matmul(CutContext& c);
 void reduce(CutContext& c);
 void transpose(CutContext& c);
 void reshape(CutContext& c);
@@ -56,6 +60,8 @@ void concat(CutContext& c);
 void pad(CutContext& c);
 void expand(CutContext& c);
 void recurrent(CutContext& c);
+void branches(CutContext& c);
+void iterations(CutContext& c);
 }  // namespace cuts
 
 }  // namespace espalier

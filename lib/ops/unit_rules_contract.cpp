@@ -16,11 +16,28 @@ struct Channels {
 };
 
 bool is_deformable(const UnitNode& c) { return c.op() == "DeformConv"; }
-size_t bias_place(const UnitNode& c) { return is_deformable(c) ? 3 : 2; }
+
+/// Where the operands stand, and what has one number for each output channel beside the weight: a bias, scales, zero points.
+struct Places {
+  size_t weight = 1;
+  std::vector<size_t> of_outputs = {2};
+  std::optional<size_t> zero_point = {};
+};
+
+Places places(const UnitNode& c) {
+  if (is_deformable(c)) return {1, {3}, {}};
+  if (c.op() == "QLinearConv") return {3, {4, 5, 8}, 5};
+  if (c.op() == "ConvInteger") return {1, {3}, 3};
+  return {};
+}
 
 std::optional<Channels> channels_of(const UnitNode& c) {
-  const ValueId x = c.input(0), w = c.input(1);
-  if (!c.active(x) || !c.constant(w) || c.active(c.input(bias_place(c)))) return std::nullopt;
+  const Places at = places(c);
+  const ValueId x = c.input(0), w = c.input(at.weight);
+  if (!c.active(x) || !c.constant(w)) return std::nullopt;
+  for (const size_t i : at.of_outputs) {
+    if (c.active(c.input(i))) return std::nullopt;
+  }
   Channels result{c.op() == "ConvTranspose", c.node().get<int64_t>("group", 1), c.dim(x, 1), 0, 0, 0, 1};
   if (is_deformable(c)) result.offset_group = c.node().get<int64_t>("offset_group", 1);
   result.out = result.transposed ? c.dim(w, 1) * result.group : c.dim(w, 0);
@@ -95,6 +112,7 @@ std::vector<int64_t> grouped_order(CutContext& c, int64_t each, const std::vecto
 void units::conv(UnitContext& c) {
   const auto n = channels_of(c);
   if (!n) return c.opaque();
+  const Places at = places(c);
   for (const size_t i : {2, 4}) {
     if (is_deformable(c) && c.active(c.input(i))) c.freeze_value(c.input(i), c.op() + " reads it as places");
   }
@@ -102,7 +120,7 @@ void units::conv(UnitContext& c) {
   if (in && n->offset_group > 1) c.constrain(in->reshaped({n->offset_group, n->in / n->offset_group}), "offset groups of " + c.node().where());
   IndexArray out;
   if (n->group == 1) {
-    if (in) c.weight_sink(1, n->transposed ? 0 : 1, *in);
+    if (in) c.weight_sink(at.weight, n->transposed ? 0 : 1, *in, 1, at.zero_point);
     out = c.born({n->out});
   } else if (n->depthwise()) {
     if (!in) return;
@@ -113,13 +131,13 @@ void units::conv(UnitContext& c) {
     if (in) {
       c.constrain(in->reshaped({n->group, n->in_each}), "groups in of " + c.node().where());
       if (n->transposed) c.weight_sink(1, 0, *in);
-      else c.weight_sink(1, 1, *in, n->group);
+      else c.weight_sink(at.weight, 1, *in, n->group, at.zero_point);
     }
     out = c.born({n->out});
     if (n->out_each == 1) c.freeze(out, "one output channel per group");
     else c.constrain(out.reshaped({n->group, n->out_each}), "groups out of " + c.node().where());
   }
-  if (!n->transposed) c.weight_rows(1, 0, out);
+  if (!n->transposed) c.weight_rows(at.weight, 0, out);
   else if (n->group == 1) c.weight_rows(1, 1, out);
   c.set(c.output(), {Bundle::along(1, out)});
 }
@@ -127,13 +145,14 @@ void units::conv(UnitContext& c) {
 void cuts::conv(CutContext& c) {
   const auto n = channels_of(c);
   if (!n) return c.opaque();
-  const ValueId x = c.input(0), w = c.input(1), bias = c.input(bias_place(c));
+  const Places at = places(c);
+  const ValueId x = c.input(0), w = c.input(at.weight);
   for (const size_t i : {2, 4}) {
     if (is_deformable(c)) c.require_whole(c.input(i));
   }
   std::vector<int64_t> in = c.order(x, 1);
   if (n->offset_group > 1) in = grouped_order(c, n->in / n->offset_group, in);
-  const std::vector<Bundle> wanted = c.canonical(c.output());
+  const std::vector<Bundle> wanted = c.at_birth(c.output(), n->group > 1 ? n->out_each : 0);
   std::vector<int64_t> out = wanted.empty() ? whole_order(n->out) : to_order(wanted[0].ids);
   if (n->depthwise()) {
     out = multiples(in, n->out_each);
@@ -141,12 +160,15 @@ void cuts::conv(CutContext& c) {
   } else if (n->group > 1 && n->offset_group == 1) {
     in = grouped_order(c, n->in_each, in);
   }
-  c.set_input(1, cut_weight(c, w, [&](const Tensor& weight) {
+  c.set_input(at.weight, cut_weight(c, w, [&](const Tensor& weight) {
     if (n->depthwise()) return take(weight, 0, n->transposed ? in : out);
     if (n->group > 1) return n->transposed ? cut_transposed(weight, *n, in, out) : cut_grouped(weight, *n, in, out);
     return take(take(weight, n->transposed ? 1 : 0, out), n->transposed ? 0 : 1, in);
   }));
-  if (bias != kNone) c.set_input(bias_place(c), cut_weight(c, bias, [&](const Tensor& b) { return take(b, 0, out); }));
+  for (const size_t i : at.of_outputs) {
+    if (c.input(i) == kNone || element_count(c.dims(c.input(i))) != n->out) continue;
+    c.set_input(i, cut_weight(c, c.input(i), [&](const Tensor& each) { return take(each, 0, out); }));
+  }
   c.record(c.output(), {channel_bundle(out)});
 }
 
@@ -177,7 +199,7 @@ void cuts::gemm(CutContext& c) {
   if (!plain_gemm(c)) return c.opaque();
   const ValueId x = c.input(0), w = c.input(1), bias = c.input(2), y = c.output();
   const bool transposed = c.node().get<int64_t>("transB", 0) != 0;
-  std::vector<Bundle> out = c.canonical(y);
+  std::vector<Bundle> out = c.at_birth(y);
   std::erase_if(out, [](const Bundle& k) { return k.ragged != 1; });
   const std::vector<int64_t> in = c.order(x, 1), order = out.empty() ? whole_order(c.dim(y, 1)) : to_order(out[0].ids);
   c.set_input(1, cut_weight(c, w, [&](const Tensor& weight) {

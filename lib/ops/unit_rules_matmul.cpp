@@ -148,7 +148,7 @@ void cut_weighted(CutContext& c) {
   const Weighted p = weighted(c);
   const ValueId x = c.input(p.x), w = c.input(p.w), out = c.output();
   const std::vector<int64_t> in = c.order(x, p.x_axis);
-  std::vector<Bundle> wanted = c.canonical(out);
+  std::vector<Bundle> wanted = c.at_birth(out);
   std::erase_if(wanted, [&](const Bundle& k) { return k.ragged != p.born; });
   if (!wanted.empty() && wanted[0].axes.size() > 1) c.inexpressible(out, p.born, "batched weight with rows");
   c.set_input(p.w, cut_weight(c, w, [&](const Tensor& weight) {
@@ -187,7 +187,63 @@ void cut_activations(CutContext& c) {
   c.record(c.output(), std::move(left));
 }
 
+/// QLinearMatMul and MatMulInteger with a constant matrix on the right: what has one number for each column follows it.
+struct QuantizedMatrix {
+  size_t w;
+  std::vector<size_t> of_columns;
+  size_t zero_point;
+};
+
+std::optional<QuantizedMatrix> quantized_matrix(const UnitNode& c) {
+  const QuantizedMatrix p = c.op() == "QLinearMatMul" ? QuantizedMatrix{3, {4, 5}, 5} : QuantizedMatrix{1, {3}, 3};
+  if (!c.active(c.input(0)) || !c.constant(c.input(p.w)) || c.rank(c.input(p.w)) != 2 || c.rank(c.input(0)) < 2) return std::nullopt;
+  for (size_t i = 1; i < c.input_count(); ++i) {
+    const ValueId v = c.input(i);
+    if (i == p.w || v == kNone) continue;
+    const bool column = std::find(p.of_columns.begin(), p.of_columns.end(), i) != p.of_columns.end();
+    if (column && (c.active(v) || c.rank(v) > 1)) return std::nullopt;
+    if (!column && element_count(c.dims(v)) != 1) return std::nullopt;
+  }
+  return p;
+}
+
 }  // namespace
+
+void units::quantized_matmul(UnitContext& c) {
+  const auto p = quantized_matrix(c);
+  if (!p) return c.opaque();
+  const ValueId x = c.input(0), out = c.output();
+  const int last = c.rank(x) - 1;
+  const auto contracted = c.axis_ids(x, last, other_axes(c.rank(x), last));
+  if (contracted) c.weight_sink(p->w, 0, *contracted, 1, p->zero_point);
+  std::vector<Bundle> result;
+  for (const Bundle& b : c.bundles(x)) {
+    if (b.ragged != last) result.push_back(b);
+  }
+  result.push_back(Bundle::along(last, c.born({c.dim(out, last)})));
+  c.weight_rows(p->w, 1, result.back().ids);
+  c.set(out, std::move(result));
+}
+
+void cuts::quantized_matmul(CutContext& c) {
+  const auto p = quantized_matrix(c);
+  if (!p) return c.opaque();
+  const ValueId x = c.input(0), out = c.output();
+  const int last = c.rank(x) - 1;
+  const std::vector<int64_t> in = c.order(x, last);
+  std::vector<Bundle> wanted = c.at_birth(out);
+  std::erase_if(wanted, [&](const Bundle& k) { return k.ragged != last; });
+  const std::vector<int64_t> columns = wanted.empty() ? whole_order(c.dim(out, last)) : to_order(wanted[0].ids);
+  c.set_input(p->w, c.cut_constant(c.input(p->w), take(take(c.tensor(c.input(p->w)), 0, in), 1, columns)));
+  for (const size_t i : p->of_columns) {
+    const ValueId v = c.input(i);
+    if (v != kNone && c.dims(v) == Dims{c.dim(out, last)}) c.set_input(i, c.cut_constant(v, take(c.tensor(v), 0, columns)));
+  }
+  std::vector<Bundle> left = c.kept(x);
+  std::erase_if(left, [&](const Bundle& k) { return k.ragged == last; });
+  left.insert(left.end(), wanted.begin(), wanted.end());
+  c.record(out, std::move(left));
+}
 
 void units::matmul(UnitContext& c) {
   if (!has_matrices(c)) return c.opaque();

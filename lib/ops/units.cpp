@@ -190,12 +190,12 @@ void UnitContext::opaque() {
   }
 }
 
-void UnitContext::weight_sink(size_t input, int axis, const IndexArray& ids, int64_t groups) {
-  mutable_.sinks.push_back({id_, input, true, axis, groups, Bundle::along(axis, ids)});
+void UnitContext::weight_sink(size_t input, int axis, const IndexArray& ids, int64_t groups, std::optional<size_t> zero_point) {
+  mutable_.sinks.push_back({id_, input, true, axis, groups, Bundle::along(axis, ids), zero_point});
 }
 
 void UnitContext::activation_sink(size_t input, const Bundle& bundle) {
-  mutable_.sinks.push_back({id_, input, false, 0, 1, bundle});
+  mutable_.sinks.push_back({id_, input, false, 0, 1, bundle, {}});
 }
 
 void UnitContext::constrain(IndexArray rows, std::string words) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,6 +28,7 @@ struct Sink {
   int axis = 0;         ///< of the constant
   int64_t groups = 1;   ///< of a grouped Conv: the weight's axis holds one group, `units` all of them
   Bundle units;         ///< weight: one axis of ids; activation: on the operand's own axes
+  std::optional<size_t> zero_point = {};  ///< of a quantized weight: the input that says which integer stands for 0
 };
 
 /// A weight axis that bears ids: output rows of a weight, or per-channel parameters. Columns are sinks.
@@ -57,9 +59,13 @@ struct UnitBirth {
   ValueId state = kNone;  ///< where node is kNone: the declared state, a graph input
 };
 
+struct OpenedBodies;  // lib/analysis/opened_bodies.h
+
 /// The ids of a whole graph.
 struct UnitTable {
-  const Graph* graph = nullptr;
+  const Graph* graph = nullptr;                ///< that nodes and values below belong to: as given, or with bodies opened
+  const Graph* given = nullptr;                ///< as it was given, which can be run
+  std::shared_ptr<const OpenedBodies> opened;  ///< where bodies of If, Loop and Scan were opened
   std::vector<UnitFact> facts;                ///< by value
   UnitSet units;
   std::vector<std::vector<Bundle>> bundles;   ///< by value
@@ -148,7 +154,7 @@ class UnitContext : public UnitNode {
   /// No rule: every active input is frozen.
   void opaque();
 
-  void weight_sink(size_t input, int axis, const IndexArray& ids, int64_t groups = 1);
+  void weight_sink(size_t input, int axis, const IndexArray& ids, int64_t groups = 1, std::optional<size_t> zero_point = {});
   void activation_sink(size_t input, const Bundle& bundle);
   void weight_rows(size_t input, int axis, const IndexArray& ids, int64_t groups = 1) {
     mutable_.weight_rows.push_back({id_, input, axis, ids, groups});

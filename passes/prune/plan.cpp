@@ -52,9 +52,15 @@ struct Born {
 std::vector<std::pair<std::string, Born>> births_by_node(const UnitTable& table) {
   std::vector<std::pair<std::string, Born>> result;
   std::map<std::pair<NodeId, ValueId>, size_t> place;
+  std::map<std::string, int> named;
   for (const UnitBirth& birth : table.births) {
     const auto [at, fresh] = place.try_emplace({birth.node, birth.state}, result.size());
-    if (fresh) result.push_back({birth_name(*table.graph, birth), Born{birth.node, {}, 0}});
+    if (fresh) {
+      std::string name = birth_name(*table.graph, birth);
+      const int before = named[name]++;  // two branches of an If may name their nodes alike
+      if (before > 0) name += "#" + std::to_string(before + 1);
+      result.push_back({std::move(name), Born{birth.node, {}, 0}});
+    }
     Born& born = result[at->second].second;
     born.births.push_back(birth);
     born.channels += birth.count;
@@ -124,7 +130,7 @@ std::string structure_hash(const Graph& graph) {
 }
 
 PrunePlan make_plan(const UnitTable& table, const std::vector<bool>& keep, const std::vector<double>& scores, std::string made_by) {
-  PrunePlan plan{structure_hash(*table.graph), std::move(made_by), {}};
+  PrunePlan plan{structure_hash(*table.given), std::move(made_by), {}};
   const auto born = births_by_node(table);
   const auto kept = [&](int32_t unit) { return keep[static_cast<size_t>(unit)]; };
   for (const UnitGroup& group : unit_groups(table)) {
@@ -150,7 +156,7 @@ PrunePlan make_plan(const UnitTable& table, const std::vector<bool>& keep, const
 }
 
 std::vector<bool> apply_plan(const UnitTable& table, const PrunePlan& plan) {
-  const std::string hash = structure_hash(*table.graph);
+  const std::string hash = structure_hash(*table.given);
   if (plan.model != hash) {
     throw Error(ErrorKind::bad_data, "prune plan: it was made for model " + plan.model + ", this one is " + hash)
         .hint("a plan fits only the model it was made for, before anything else changed its nodes");

@@ -58,14 +58,14 @@ class Reconstruction {
     result_.sinks = static_cast<int64_t>(sinks.size());
     if (sinks.empty()) return result_;
     try {
-      original_ = at_any_batch(*table_.graph, batch());
+      original_ = at_any_batch(*table_.given, batch());
       present_ = at_any_batch(cut_.graph, batch());
     } catch (const Error& e) {
       if (e.kind() != ErrorKind::bad_data) throw;
       result_.skipped["the batch is fixed"] = result_.sinks;
       return result_;
     }
-    macs_ = std::max<int64_t>(1, cost_at(table_, *table_.graph).macs + cost_at(table_, cut_.graph).macs);
+    macs_ = std::max<int64_t>(1, cost_at(table_, *table_.given).macs + cost_at(table_, cut_.graph).macs);
     for (const Sink* sink : sinks) {
       try {
         write(target_of(*sink));

@@ -126,7 +126,7 @@ bool dispensable(const Error& error) {
 std::optional<std::vector<double>> worth_of(PassContext& c, const UnitTable& table, Criterion criterion, const Samples& samples) {
   try {
     ImportanceOptions options{criterion, {}, c.resources().seed};
-    if (criterion == Criterion::taylor) options.gradients = gradients_of(*table.graph, c.resources(), samples.train);
+    if (criterion == Criterion::taylor) options.gradients = gradients_of(*table.given, c.resources(), samples.train);
     return unit_importance(table, options);
   } catch (const Error& error) {
     if (c.options().text("criterion") != "auto" || !dispensable(error)) throw;
@@ -160,7 +160,7 @@ Trial best_trial(PassContext& context, const UnitTable& table, const BudgetOptio
     if (!worth.contains(way.criterion)) worth[way.criterion] = worth_of(context, table, way.criterion, samples);
     if (!worth[way.criterion]) continue;
     Trial trial = attempt(context, table, budget, way, *worth[way.criterion], samples);
-    const auto loss = ways.size() > 1 ? loss_of(context, *table.graph, trial.chosen.cut.graph, samples) : std::nullopt;
+    const auto loss = ways.size() > 1 ? loss_of(context, *table.given, trial.chosen.cut.graph, samples) : std::nullopt;
     if (loss) {
       std::ostringstream text;
       text << (tried.empty() ? "" : ", ") << *loss << " by " << way.str();

@@ -146,7 +146,26 @@ Graph gate() {
   return m.graph(m.linear(x, 12 * 64, 5));
 }
 
+/// The outputs of two convolutions joined after Flatten: as many positions as a feature map has.
+Graph flattened(int64_t size) {
+  const std::string n = std::to_string(size);
+  TextModel m("x: float[1,3," + n + "," + n + "]");
+  const std::string x = m.relu(m.conv("x", 3, 64)), y = m.relu(m.conv(x, 64, 64));
+  return m.graph(m.linear(m.op("Add", {m.op("Flatten", {x}), m.op("Flatten", {y})}), 64 * size * size, 2));
+}
+
+Graph residual_blocks(int count) {
+  TextModel m("x: float[1,3,2,2]");
+  std::string x = m.relu(m.conv("x", 3, 64, 1));
+  const std::string share = m.constant("float[] = 0.02");
+  for (int i = 0; i < count; ++i) x = m.op("Add", {x, m.conv(m.relu(m.op("Mul", {m.conv(x, 64, 64, 1), share})), 64, 64, 1)});
+  return m.graph(m.conv(x, 64, 4, 1));
+}
+
 }  // namespace
+
+Graph million_positions() { return flattened(128); }
+Graph ten_thousand_nodes() { return residual_blocks(2500); }
 
 std::string TextModel::constant(const std::string& type_and_elements) {
   const std::string v = name();
@@ -231,6 +250,8 @@ std::vector<UnitModel> unit_models() {
       {"reshape_6x4_8x3", reshape_6x4_8x3(), 1, 3, 8, "7 two prunable axes merged into one, 5 graph output"},
       {"tied", tied(), 2, 3, 32, "50 graph output"},
       {"birnn", bi_rnn(), 3, 4, 84, "5 graph output"},
+      {"million at 16 x 16", flattened(16), 1, 2, 64, "2 graph output"},
+      {"nodes10k at 25 blocks", residual_blocks(25), 26, 27, 1664, "4 graph output"},
       {"gate", gate(), 1, 3, 12, "16 Softmax over it, 5 graph output"},
   };
 }

@@ -49,4 +49,7 @@ struct UnitModel {
 
 std::vector<UnitModel> unit_models();
 
+Graph million_positions();    ///< 2^20 positions joined
+Graph ten_thousand_nodes();  ///< 2500 residual blocks of 64 channels
+
 }  // namespace espalier::testing

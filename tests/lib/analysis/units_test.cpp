@@ -39,6 +39,27 @@ TEST(Units, FreeUnitsAndFrozenReasonsOfTheSyntheticModelsAreGolden) {
   }
 }
 
+// UNIT_IDS.md's syn_million and syn_nodes10k: the table at full size, and a cut of it.
+TEST(Units, LargeGraphsAreGoldenAndCut) {
+  struct Row {
+    Graph graph;
+    size_t groups;
+    int64_t free;
+    std::string reasons;
+  };
+  for (const Row& row : {Row{testing::million_positions(), 2, 64, "2 graph output"},
+                         Row{testing::ten_thousand_nodes(), 2502, 160064, "4 graph output"}}) {
+    UnitTable table = assign_units(row.graph);
+    const auto groups = unit_groups(table);
+    int64_t free = 0;
+    for (const UnitGroup& group : groups) free += static_cast<int64_t>(group.free.size());
+    EXPECT_EQ(groups.size(), row.groups);
+    EXPECT_EQ(free, row.free);
+    EXPECT_EQ(in_words(frozen_reasons(table, groups)), row.reasons);
+    verify(choose_units(table, {keep_share(0.5), {}, 3}).cut.graph);
+  }
+}
+
 TEST(Units, RandomCutsEqualTheMaskedOriginalAtEveryValue) {
   for (const UnitModel& model : unit_models()) {
     for (const uint64_t seed : {3, 5, 7}) {
