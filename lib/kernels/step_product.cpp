@@ -34,7 +34,9 @@ Primitive library_product(const StepProductProblem& p) {
 StepProduct::StepProduct(const StepProductProblem& problem) : problem_(problem) {
   constexpr int64_t kSmall = 1 << 18;
   const bool small = !problem.transpose_b && problem.m * problem.n * problem.k <= kSmall;
-  if (!problem.transpose_a && (has_few_rows(problem.m) || small)) return;
+  // oneDNN 3.7's brgemm reads one column with a stride as if it were dense.
+  const bool one_column = problem.m == 1 && !problem.transpose_b;
+  if (problem.transpose_a ? one_column : has_few_rows(problem.m) || small) return;
   library_ = std::make_unique<Library>();
   library_->primitive = library_product(problem);
   if (library_->primitive.scratch_bytes > 0) library_->scratch = AlignedBuffer(library_->primitive.scratch_bytes);
@@ -60,8 +62,12 @@ void StepProduct::run_small(const float* a, const float* b, float* c) const {
     for (int64_t row = 0; row < p.m; ++row) {
       float* to = c + row * p.ldc + begin;
       if (!p.accumulate) std::fill_n(to, end - begin, 0.0f);
-      if (p.transpose_b) loops.dot_rows(a + row * p.lda, b + begin * p.ldb, p.ldb, p.k, to, end - begin);
-      else loops.add_rows(a + row * p.lda, b + begin, p.ldb, p.k, to, end - begin);
+      const int64_t n = end - begin;
+      if (p.transpose_b) loops.dot_rows(a + row * p.lda, b + begin * p.ldb, p.ldb, p.k, to, n);
+      else if (!p.transpose_a) loops.add_rows(a + row * p.lda, b + begin, p.ldb, p.k, to, n);
+      for (int64_t k = 0; p.transpose_a && k < p.k; ++k) {
+        loops.add_rows(a + k * p.lda + row, b + k * p.ldb + begin, p.ldb, 1, to, n);
+      }
     }
   });
 }

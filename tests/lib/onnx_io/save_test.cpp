@@ -81,7 +81,7 @@ onnx::ModelProto rich() {
   // `overload` of IR 10, which older protobuf classes do not know.
   function->mutable_unknown_fields()->AddLengthDelimited(13)->assign("int8");
   graph.mutable_node(1)->mutable_unknown_fields()->AddLengthDelimited(8)->assign("int8");
-  return proto;
+  return message(proto.SerializeAsString());  // newer ones hold it as a field
 }
 
 std::string differences(const onnx::ModelProto& a, const onnx::ModelProto& b) {
