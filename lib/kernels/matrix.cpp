@@ -114,16 +114,39 @@ Desc operand(const Dims& dims, bool transposed, const Dims& own) {
   return Desc(dims, to_dnnl(kFloat), strides);
 }
 
+/// oneDNN 3.7's brgemm reads the numbers of a single row as neighbours, though they lie apart; a single column it reads well.
+bool has_scattered_row(const MatMulProblem& p) {
+  return kVersion3 && !p.a_strides.empty() && p.a[p.a.size() - 2] == 1 && p.a.back() > 1 && p.a_strides.back() != 1;
+}
+
+/// The transposes' product: its operands are b and a.
+MatMulProblem turned(MatMulProblem p) {
+  const auto turn = [](Dims& v) { std::swap(v[v.size() - 1], v[v.size() - 2]); };
+  if (p.c_strides.empty()) p.c_strides = row_major_strides(p.c);
+  std::swap(p.a, p.b);
+  std::swap(p.a_strides, p.b_strides);
+  std::swap(p.transpose_a, p.transpose_b);
+  p.transpose_a = !p.transpose_a;
+  p.transpose_b = !p.transpose_b;
+  for (Dims* v : {&p.a, &p.b, &p.c, &p.a_strides, &p.b_strides, &p.c_strides, &p.bias_dims}) {
+    if (!v->empty()) turn(*v);
+  }
+  return p;
+}
+
 }  // namespace
 
-Primitive matmul(const MatMulProblem& p) {
+Primitive matmul(const MatMulProblem& given) {
   return guarded("a matrix product", [&] {
+    const bool turn = has_scattered_row(given);
+    const MatMulProblem p = turn ? turned(given) : given;
     const auto attr = fused_attr(false, p.activations, p.alpha);
     const Desc a = operand(p.a, p.transpose_a, p.a_strides), b = operand(p.b, p.transpose_b, p.b_strides);
     const Desc c = operand(p.c, false, p.c_strides);
     const Desc bias = p.bias ? plain_desc(kFloat, p.bias_dims) : Desc();
     auto pd = p.bias ? forward_pd<dnnl::matmul>(attr, a, b, bias, c) : forward_pd<dnnl::matmul>(attr, a, b, c);
     std::vector<std::pair<int, Desc>> args = {{DNNL_ARG_SRC, a}, {DNNL_ARG_WEIGHTS, b}};
+    if (turn) std::swap(args[0], args[1]);
     if (p.bias) args.emplace_back(DNNL_ARG_BIAS, bias);
     args.emplace_back(DNNL_ARG_DST, c);
     return make_primitive(dnnl::matmul(pd), args, pd.scratchpad_desc(), pd.impl_info_str());
