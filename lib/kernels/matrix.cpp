@@ -114,9 +114,21 @@ Desc operand(const Dims& dims, bool transposed, const Dims& own) {
   return Desc(dims, to_dnnl(kFloat), strides);
 }
 
-/// oneDNN 3.7's brgemm reads the numbers of a single row as neighbours, though they lie apart; a single column it reads well.
-bool has_scattered_row(const MatMulProblem& p) {
-  return kVersion3 && !p.a_strides.empty() && p.a[p.a.size() - 2] == 1 && p.a.back() > 1 && p.a_strides.back() != 1;
+bool is_scattered_row(const Dims& dims, const Dims& strides) {
+  return !strides.empty() && dims[dims.size() - 2] == 1 && dims.back() > 1 && strides.back() != 1;
+}
+
+bool is_scattered_column(const Dims& dims, const Dims& strides) {
+  return !strides.empty() && dims.back() == 1 && dims[dims.size() - 2] > 1 && strides[dims.size() - 2] != 1;
+}
+
+/// oneDNN 3.7's brgemm takes the numbers of a's single row, and of the single column of a single product, for neighbours,
+/// though they lie apart. It reads a column of b well, and leaves a row of c to the reference.
+bool must_turn(const MatMulProblem& p) {
+  if (!kVersion3) return false;
+  const bool single = element_count(p.c) == p.c[p.c.size() - 2];
+  return (is_scattered_row(p.a, p.a_strides) && !is_scattered_row(p.c, p.c_strides)) ||
+         (single && is_scattered_column(p.c, p.c_strides));
 }
 
 /// The transposes' product: its operands are b and a.
@@ -138,7 +150,7 @@ MatMulProblem turned(MatMulProblem p) {
 
 Primitive matmul(const MatMulProblem& given) {
   return guarded("a matrix product", [&] {
-    const bool turn = has_scattered_row(given);
+    const bool turn = must_turn(given);
     const MatMulProblem p = turn ? turned(given) : given;
     const auto attr = fused_attr(false, p.activations, p.alpha);
     const Desc a = operand(p.a, p.transpose_a, p.a_strides), b = operand(p.b, p.transpose_b, p.b_strides);

@@ -34,9 +34,9 @@ Primitive library_product(const StepProductProblem& p) {
 StepProduct::StepProduct(const StepProductProblem& problem) : problem_(problem) {
   constexpr int64_t kSmall = 1 << 18;
   const bool small = !problem.transpose_b && problem.m * problem.n * problem.k <= kSmall;
-  // oneDNN 3.7's brgemm reads one column with a stride as if it were dense.
-  const bool one_column = problem.m == 1 && !problem.transpose_b;
-  if (problem.transpose_a ? one_column : has_few_rows(problem.m) || small) return;
+  // oneDNN 3.7's brgemm takes the numbers of a single column, of a or c, for neighbours, though they lie apart.
+  const bool column = (problem.m == 1 || problem.n == 1) && !(problem.transpose_a && problem.transpose_b);
+  if (column || (!problem.transpose_a && (has_few_rows(problem.m) || small))) return;
   library_ = std::make_unique<Library>();
   library_->primitive = library_product(problem);
   if (library_->primitive.scratch_bytes > 0) library_->scratch = AlignedBuffer(library_->primitive.scratch_bytes);
