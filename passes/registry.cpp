@@ -22,6 +22,7 @@ extern const Pass rebatch;
 extern const Pass remove_dead_code;
 extern const Pass remove_identities;
 extern const Pass simplify;
+extern const Pass unroll;
 }  // namespace passes
 
 namespace {
@@ -43,6 +44,7 @@ constexpr std::array kPasses = {
     &passes::remove_dead_code,
     &passes::remove_identities,
     &passes::simplify,
+    &passes::unroll,
 };
 
 }  // namespace

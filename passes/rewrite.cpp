@@ -99,4 +99,33 @@ bool bypass_node(Graph& graph, NodeId id, ValueId same, const std::vector<bool>&
   return true;
 }
 
+void collect_names(const Graph& graph, std::set<std::string>& names) {
+  for (size_t i = 0; i < graph.value_count(); ++i) names.insert(graph.value(static_cast<ValueId>(i)).name);
+  for (const NodeId id : graph.nodes()) {
+    for (const Attribute& a : graph.node(id).attributes) {
+      if (const auto* body = std::get_if<Body>(&a.value)) collect_names(**body, names);
+    }
+  }
+}
+
+Body rename_captured(const Body& body, const std::map<std::string, std::string>& names) {
+  Graph copy = *body;
+  for (size_t i = 0; i < copy.value_count(); ++i) {
+    const auto v = static_cast<ValueId>(i);
+    const auto found = copy.value(v).captured ? names.find(copy.value(v).name) : names.end();
+    if (found != names.end()) copy.rename_value(v, found->second);
+  }
+  const std::vector<NodeId> nodes(copy.nodes().begin(), copy.nodes().end());
+  for (const NodeId id : nodes) {
+    const std::vector<Attribute> attributes = copy.node(id).attributes;
+    for (Attribute a : attributes) {
+      auto* inner = std::get_if<Body>(&a.value);
+      if (!inner) continue;
+      *inner = rename_captured(*inner, names);
+      copy.set_attribute(id, std::move(a));
+    }
+  }
+  return std::make_shared<const Graph>(std::move(copy));
+}
+
 }  // namespace espalier

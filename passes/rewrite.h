@@ -1,6 +1,9 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "lib/analysis/infer.h"
@@ -25,5 +28,11 @@ std::vector<bool> captured_values(const Graph& graph);
 /// false, and changes nothing, where neither can be: `same` is an input, an initialiser, has a name that must stay too, or
 /// comes from an opaque node.
 bool bypass_node(Graph& graph, NodeId id, ValueId same, const std::vector<bool>& captured);
+
+/// Adds the names of all values of a graph and of its bodies.
+void collect_names(const Graph& graph, std::set<std::string>& names);
+
+/// The body with what it and its own bodies capture under new names.
+Body rename_captured(const Body& body, const std::map<std::string, std::string>& names);
 
 }  // namespace espalier

@@ -182,7 +182,7 @@ void Backward::check_path() const {
   }
   if (missing.empty()) return;
   throw Error(ErrorKind::bad_data, "cannot differentiate through " + missing)
-      .hint("freeze the parameters before these nodes, so that no gradient has to pass them");
+      .hint("freeze the parameters before these nodes, so that no gradient has to pass them; a Loop or Scan of known length can be unrolled first (pass unroll)");
 }
 
 void Backward::check_loss() const {

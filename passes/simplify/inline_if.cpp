@@ -11,36 +11,6 @@
 namespace espalier::passes {
 namespace {
 
-void collect_names(const Graph& graph, std::set<std::string>& names) {
-  for (size_t i = 0; i < graph.value_count(); ++i) names.insert(graph.value(static_cast<ValueId>(i)).name);
-  for (const NodeId id : graph.nodes()) {
-    for (const Attribute& a : graph.node(id).attributes) {
-      if (const auto* body = std::get_if<Body>(&a.value)) collect_names(**body, names);
-    }
-  }
-}
-
-/// The body with what it and its own bodies capture under new names.
-Body renamed(const Body& body, const std::map<std::string, std::string>& names) {
-  Graph copy = *body;
-  for (size_t i = 0; i < copy.value_count(); ++i) {
-    const auto v = static_cast<ValueId>(i);
-    const auto found = copy.value(v).captured ? names.find(copy.value(v).name) : names.end();
-    if (found != names.end()) copy.rename_value(v, found->second);
-  }
-  const std::vector<NodeId> nodes(copy.nodes().begin(), copy.nodes().end());
-  for (const NodeId id : nodes) {
-    const std::vector<Attribute> attributes = copy.node(id).attributes;
-    for (Attribute a : attributes) {
-      auto* inner = std::get_if<Body>(&a.value);
-      if (!inner) continue;
-      *inner = renamed(*inner, names);
-      copy.set_attribute(id, std::move(a));
-    }
-  }
-  return std::make_shared<const Graph>(std::move(copy));
-}
-
 /// One branch on its way into the graph of its If.
 class Inlining {
  public:
@@ -108,7 +78,7 @@ class Inlining {
     for (ValueId& v : node.inputs) v = mapped(v);
     for (ValueId& v : node.outputs) v = mapped(v);
     for (Attribute& a : node.attributes) {
-      if (auto* body = std::get_if<Body>(&a.value)) *body = renamed(*body, new_names_);
+      if (auto* body = std::get_if<Body>(&a.value)) *body = rename_captured(*body, new_names_);
     }
     graph_.add_node(std::move(node), id_);
   }
