@@ -63,7 +63,13 @@ void run(const Arguments& arguments) {
   std::vector<std::unique_ptr<TimedModel>> timed;
   double last = 0;
   for (const int64_t batch : batches_of(arguments)) {
-    timed.push_back(std::make_unique<TimedModel>(model.graph, batch, arguments.seed()));
+    try {
+      timed.push_back(std::make_unique<TimedModel>(model.graph, batch, arguments.seed()));
+    } catch (const Error& e) {
+      if (e.kind() != ErrorKind::bad_data || timed.empty() || arguments.given("batch")) throw;
+      fmt::print(stderr, "espalier: batch {} is left out: {}\n", batch, e.what());
+      continue;
+    }
     const Timing t = time_in_turns({timed.back().get()}, arguments.number("seconds")).front();
     const PlanCounters& c = timed.back()->plan().counters();
     const double rate = 1e3 * static_cast<double>(batch) / t.median;

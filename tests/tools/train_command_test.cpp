@@ -175,7 +175,7 @@ TEST_F(TrainCommand, RefusesMisuse) {
   EXPECT_EQ(run({"finetune", "net.txt", "-o", "o.onnx", "--train", "train.npz", "--epochs", "0"}).exit_code, 2);
   EXPECT_EQ(run({"slim", "net.txt", "-o", "o.onnx", "--train", "train.npz", "--min-accuracy", "98"}).exit_code, 2);
   EXPECT_EQ(run({"prune", "net.txt", "-o", "o.onnx", "--flops", "2"}).exit_code, 2);
-    EXPECT_EQ(run({"bench", "net.txt", "--batch", "0"}).exit_code, 2);
+  EXPECT_EQ(run({"bench", "net.txt", "--batch", "0"}).exit_code, 2);
   write_npz(path("wrong.npz"), {{"x", Tensor(DataType::float32, {16, 3, 8, 8})}, {"y", labels(16)}});
   EXPECT_EQ(run({"evaluate", "net.txt", "--data", "wrong.npz"}).exit_code, 3);
   EXPECT_FALSE(fs::exists(path("o.onnx")));
