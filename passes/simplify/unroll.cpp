@@ -15,15 +15,51 @@ constexpr int kAxesAreInputsSince = 13;
 
 bool is_true(const Tensor* t) { return t && t->type() == DataType::boolean && t->size() == 1 && t->data<bool>()[0]; }
 
-std::optional<int64_t> trips_of_loop(const Graph& graph, const FactTable& facts, NodeId id) {
+/// What is known of the values that the body reads from outside.
+std::map<std::string, Fact> captured_facts(const Graph& graph, const FactTable& facts, const Graph& body) {
+  std::map<std::string, Fact> result;
+  for (size_t i = 0; i < body.value_count(); ++i) {
+    const Value& value = body.value(static_cast<ValueId>(i));
+    const ValueId outer = value.captured ? graph.find_value(value.name) : kNone;
+    if (outer != kNone) result[value.name] = facts[outer];
+  }
+  return result;
+}
+
+/// A constant of the form in which the body declares its input i.
+Tensor control_tensor(const Graph& body, size_t i, const Tensor& value) {
+  const Type& declared = body.value(body.inputs.at(i)).type;
+  return declared.has_rank() && declared.rank() == 1 ? value.reshaped({1}) : value;
+}
+
+Fact known(const Tensor& tensor) { return {Type::tensor(tensor.type(), tensor.dims()), tensor, {}}; }
+
+/// Iteration by iteration, as far as the condition follows from constants; nothing beyond `most`.
+std::optional<int64_t> trips_of_loop(const Graph& graph, const FactTable& facts, NodeId id, int64_t most) {
   const Node& node = graph.node(id);
-  const FactTable* inside = facts.body(id, "body");
-  if (!inside || !node.has_input(0) || (node.has_input(1) && !is_true(facts.constant(node.inputs[1])))) return std::nullopt;
-  const Tensor* count = facts.constant(node.inputs[0]);
   const Graph& body = *node.require<Body>("body");
-  const ValueId condition = body.outputs.at(0);
-  if (!count || count->size() != 1 || !(is_true(inside->constant(condition)) || condition == body.inputs.at(1))) return std::nullopt;
-  return count->to_int64s()[0];
+  int64_t limit = most + 1;
+  if (node.has_input(0)) {
+    const Tensor* count = facts.constant(node.inputs[0]);
+    if (!count || count->size() != 1) return std::nullopt;
+    limit = std::min(limit, std::max<int64_t>(0, count->to_int64s()[0]));
+  }
+  if (node.inputs.size() > 1 && node.has_input(1) && !is_true(facts.constant(node.inputs[1]))) return std::nullopt;
+  InferOptions options;
+  options.captured = captured_facts(graph, facts, body);
+  options.fold_macs = 1 << 16;
+  std::vector<Fact> states;
+  for (size_t i = 2; i < node.inputs.size(); ++i) states.push_back(facts[node.inputs[i]]);
+  for (int64_t t = 0; t < limit; ++t) {
+    options.body_inputs = {known(control_tensor(body, 0, Tensor::scalar(t))), known(control_tensor(body, 1, Tensor::scalar(true)))};
+    options.body_inputs.insert(options.body_inputs.end(), states.begin(), states.end());
+    const FactTable made = infer(body, options);
+    const Tensor* on = made.constant(body.outputs.at(0));
+    if (!on || on->type() != DataType::boolean || on->size() != 1) return std::nullopt;
+    if (!is_true(on)) return t + 1;
+    for (size_t i = 0; i < states.size(); ++i) states[i] = made[body.outputs.at(i + 1)];
+  }
+  return limit;
 }
 
 std::optional<int64_t> trips_of_scan(const Graph& graph, const FactTable& facts, NodeId id) {
@@ -92,12 +128,8 @@ class Unrolling {
     return v;
   }
 
-  /// The iteration or the condition, of the form in which the body declares it.
-  ValueId control(size_t i, const Tensor& value) {
-    const Value& declared = body_->value(body_->inputs[i]);
-    const bool vector = declared.type.has_rank() && declared.type.rank() == 1;
-    return constant(declared.name, vector ? value.reshaped({1}) : value);
-  }
+  /// The iteration or the condition.
+  ValueId control(size_t i, const Tensor& value) { return constant(body_->value(body_->inputs[i]).name, control_tensor(*body_, i, value)); }
 
   ValueId add(std::string op_type, std::vector<ValueId> inputs, std::vector<Attribute> attributes, ValueId to = kNone) {
     Node node;
@@ -188,7 +220,7 @@ int64_t unroll_all(Graph& graph, int64_t most) {
   int64_t unrolled = 0;
   for (const NodeId id : nodes) {
     if (!runs_a_body(id)) continue;
-    const auto trips = graph.node(id).op_type == "Loop" ? trips_of_loop(graph, facts, id) : trips_of_scan(graph, facts, id);
+    const auto trips = graph.node(id).op_type == "Loop" ? trips_of_loop(graph, facts, id, most) : trips_of_scan(graph, facts, id);
     if (!trips || *trips < 1 || *trips > most) continue;
     const auto tensors = [&](ValueId v) { return v == kNone || facts.type(v).is_tensor(); };
     const Node& node = graph.node(id);

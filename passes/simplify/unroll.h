@@ -11,8 +11,8 @@ namespace espalier::passes {
 ///     ->  t = Mul(x, w)
 ///         y = Mul(t, w)
 ///
-/// Legal where inference knows how often the body runs, at least once and at most `most` times: a constant trip count and a
-/// condition that stays true, or the size of a scanned axis (from Scan-9 on). The constants of the body are there once, so a
+/// Legal where inference knows how often the body runs, at least once and at most `most` times: a trip count and
+/// a condition that follow from constants (also a counter that the body carries), or the size of a scanned axis (from Scan-9 on). The constants of the body are there once, so a
 /// weight stays one weight. Gains: what depends on the iteration can be folded, and gradients pass, which stop at a Loop
 /// (unroll, then finetune). Costs: the file grows by the body with every iteration.
 extern const Pass unroll;

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "lib/analysis/reference.h"
 #include "lib/analysis/trainable.h"
 #include "lib/autodiff/differentiate.h"
@@ -33,6 +35,25 @@ TEST(Unroll, StacksWhatTheBodyMakesAndCountsItsIterations) {
     })");
   EXPECT_EQ(ran.count("unrolled"), 1);
   for (const NodeId id : ran.graph.nodes()) EXPECT_NE(ran.graph.node(id).op_type, "Loop");
+}
+
+/// As TensorFlow writes a while loop: the condition compares a counter that the body carries.
+TEST(Unroll, FollowsACounter) {
+  const Ran ran = run_pass("unroll", R"(graph g (x: float[3]) -> (y: float[3], z: float[4,3]) {
+      many: int64[] = {60}
+      yes: bool[] = {1}
+      zero: int32[] = {0}
+      n, y, z = Loop(many, yes, zero, x) {body = graph (i: int64[], k: bool[], c: int32[], s: float[3]) -> (go, d, t, u) {
+        one: int32[] = {1}
+        four: int32[] = {4}
+        d = Add(c, one)
+        go = Less(d, four)
+        t = Tanh(s)
+        u = Neg(t)
+      }}
+    })");
+  EXPECT_EQ(ran.count("unrolled"), 1);
+  EXPECT_EQ(std::count_if(ran.graph.nodes().begin(), ran.graph.nodes().end(), [&](NodeId id) { return ran.graph.node(id).op_type == "Tanh"; }), 4);
 }
 
 TEST(Unroll, AWeightOfTheBodyStaysOneWeight) {
