@@ -1,6 +1,8 @@
 #include "lib/analysis/surgeon.h"
 
 #include <algorithm>
+#include <limits>
+#include <optional>
 #include <set>
 
 #include "lib/analysis/opened_bodies.h"
@@ -8,10 +10,14 @@
 namespace espalier {
 namespace {
 
+/// How often the order at birth is changed to spare Gathers.
+constexpr int kBirthOrders = 4;
+
 class Surgeon {
  public:
-  Surgeon(const UnitTable& table, const std::vector<bool>& keep, const UnitRules& rules)
+  Surgeon(const UnitTable& table, const std::vector<bool>& keep, const UnitRules& rules, std::vector<int32_t> rank = {})
       : table_(table), original_(*table.graph), rules_(rules) {
+    state_.rank = std::move(rank);
     state_.graph = original_;
     state_.table = &table;
     state_.keep = &keep;
@@ -37,6 +43,24 @@ class Surgeon {
     check_types();
     return {std::move(state_.graph), std::move(state_.kept), std::move(state_.gathers)};
   }
+
+  /// The order at birth that would spare the Gathers made: what the first of them wants, then the next.
+  std::vector<int32_t> wished_rank() const {
+    const auto n = static_cast<size_t>(table_.units.size());
+    std::vector<int32_t> rank(n, static_cast<int32_t>(n));
+    int32_t next = 0;
+    for (const std::vector<int32_t>& roots : state_.wishes) {
+      for (const int32_t root : roots) {
+        int32_t& place = rank[static_cast<size_t>(root)];
+        if (place == static_cast<int32_t>(n)) place = next++;
+      }
+    }
+    for (size_t i = 0; i < n && !state_.rank.empty(); ++i) {  // what was changed before stays, behind it
+      if (rank[i] == static_cast<int32_t>(n)) rank[i] = std::min(state_.rank[i], std::numeric_limits<int32_t>::max() / 2) + next;
+    }
+    return rank;
+  }
+  bool has_wishes() const { return !state_.wishes.empty(); }
 
  private:
   /// The input of a declared state holds what is left of it, in its original order.
@@ -222,7 +246,23 @@ class Surgeon {
 }  // namespace
 
 CutGraph cut_units(const UnitTable& table, const std::vector<bool>& keep, const UnitRules& rules) {
-  return Surgeon(table, keep, rules).run();
+  Surgeon first(table, keep, rules);
+  CutGraph best = first.run();
+  std::optional<std::vector<int32_t>> rank;
+  if (first.has_wishes()) rank = first.wished_rank();
+  for (int round = 0; rank && round < kBirthOrders; ++round) {
+    Surgeon again(table, keep, rules, *rank);
+    rank.reset();
+    try {
+      CutGraph other = again.run();
+      if (other.gathers.size() >= best.gathers.size()) break;
+      best = std::move(other);
+      if (again.has_wishes()) rank = again.wished_rank();
+    } catch (const Inexpressible&) {
+      break;  // the original order can be said
+    }
+  }
+  return best;
 }
 
 }  // namespace espalier

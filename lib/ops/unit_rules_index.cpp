@@ -168,6 +168,7 @@ void write_slice(CutContext& c, SlicePlan plan, const std::vector<std::optional<
   }
   const ValueId out = c.output();
   ValueId data = c.current(0);
+  for (const auto& [axis, index] : gathers) c.wish(c.input(0), axis, index);
   for (const auto& [axis, index] : gathers) data = c.gather(data, axis, index, "Slice");
   c.set_input(0, data);
   if (plan.axes.empty()) return c.become("Identity", {data}, {});

@@ -67,7 +67,7 @@ void units::group_norm(UnitContext& c) {
   const ValueId x = c.input(0);
   for (int a = 1; a < c.rank(x); ++a) c.freeze_axis(x, a, c.op() + " counts it");
   for (const size_t i : {1, 2}) {
-    if (c.active(c.input(i))) c.freeze_value(c.input(i), c.op() + ": no units rule");
+    if (c.active(c.input(i))) c.freeze_value(c.input(i), c.op() + " takes its scale or bias from data");
   }
   c.set(c.output(), c.bundles(x));
 }

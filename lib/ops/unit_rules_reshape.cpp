@@ -196,6 +196,7 @@ void ReshapeCut::gather(const Bundle& k, const Segment& hit, const std::vector<i
     flattened_ = true;
     same_axes_ = first;
   }
+  if (first == last) c_.wish(x_, first, index);
   current_ = c_.gather(current_, first, index, c_.op());
   result_.push_back(t);
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lib/base/error.h"
+#include "lib/ops/unit_reasons.h"
 
 namespace espalier {
 namespace {
@@ -185,8 +186,12 @@ void UnitContext::join(ValueId out, const std::vector<ValueId>& operands, int sk
 }
 
 void UnitContext::opaque() {
+  const auto sized = [&](ValueId v) { return v == kNone || fact(v).dims; };
+  const auto& [inputs, outputs] = std::pair(node().inputs, node().outputs);
+  const std::string reason =
+      freeze_reason(node(), std::all_of(inputs.begin(), inputs.end(), sized) && std::all_of(outputs.begin(), outputs.end(), sized));
   for (const ValueId v : node().inputs) {
-    if (active(v)) freeze_value(v, op() + ": no units rule");
+    if (active(v)) freeze_value(v, reason);
   }
 }
 

@@ -153,6 +153,7 @@ void note_reconstruction(PassContext& c, const Reconstructed& made) {
 void run(PassContext& c) {
   const Graph original = c.graph();
   UnitTable assigned = assign_units(original, sizes_of(original, c.resources()), states_of(original, c.options().text("state")));
+  refuse_states_with_data(c, assigned);
   keep_named(assigned, c.options().text("keep"));
   note_frozen(c, assigned);
   const CostTotals before = cost_at(assigned, original);

@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "lib/base/error.h"
+#include "passes/resources.h"
 
 namespace espalier::passes {
 
@@ -23,6 +24,14 @@ std::vector<DeclaredState> states_of(const Graph& graph, const std::string& text
     if (!found) throw Error(ErrorKind::usage, "state '" + part + "' is no input:output of the model").hint("espalier info lists both");
   }
   return states;
+}
+
+void refuse_states_with_data(const PassContext& c, const UnitTable& table) {
+  const Resources& given = c.resources();
+  if (table.states.empty() || (!given.train && !given.validation)) return;
+  const Value& state = table.graph->value(table.states.front().input);
+  throw Error(ErrorKind::usage, "state '" + state.name + "' cannot shrink where data are given: the samples hold it as " + state.type.str())
+      .hint("prune with state and without data first, then finetune on samples that hold the smaller states");
 }
 
 void note_states(PassContext& c, const UnitTable& table, const Graph& cut) {

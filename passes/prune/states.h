@@ -12,6 +12,10 @@ namespace espalier::passes {
 /// output of the graph.
 std::vector<DeclaredState> states_of(const Graph& graph, const std::string& text);
 
+/// Throws Error(usage) where states may shrink and samples are given: these hold the states as they were, and nothing that
+/// learns or measures on them could feed the pruned model.
+void refuse_states_with_data(const PassContext& context, const UnitTable& table);
+
 /// Notes what callers of the model have to know: its states have other sizes.
 void note_states(PassContext& context, const UnitTable& table, const Graph& cut);
 

@@ -46,6 +46,16 @@ TEST(PruneState, APlanGivesTheSameModelAgain) {
   EXPECT_TRUE(same_graph(first.graph, second.graph));
 }
 
+TEST(PruneState, RefusesSamplesThatHoldTheStateAsItWas) {
+  Model model = streaming();
+  const Dataset data = make_dataset("frames", {{"x", Tensor(DataType::float32, {4, 1, 6})}, {"h:0", Tensor(DataType::float32, {4, 1, 8})}});
+  Resources resources;
+  resources.train = &data;
+  const auto fault = testing::error_of(ErrorKind::usage, [&] { Pipeline::parse("prune{ratio=0.5 state=\"h:0:h:1\"}").run(model, resources); });
+  EXPECT_THAT(fault, HasSubstr("state 'h:0' cannot shrink where data are given: the samples hold it as float[1,1,8]"));
+  EXPECT_TRUE(same_graph(model.graph, streaming().graph));
+}
+
 TEST(PruneState, RefusesWhatIsNoPair) {
   Model model = streaming();
   const auto fault = testing::error_of(ErrorKind::usage, [&] { run(model, "prune{ratio=0.5 state=\"x:h\"}"); });

@@ -88,7 +88,7 @@ TEST(ImageUnits, MaxUnpoolFollowsThePoolWhoseIndicesItReads) {
   // The indices count through fewer channels after a cut, so values inside differ by nature.
   expect_cuts(between(unpool + "z = MaxUnpool(p, i) {kernel_shape = [2,2], strides = [2,2]}"), 12, "3 graph output", false);
   expect_cuts(between(unpool + "s: int64[4] = {1, 12, 9, 9}\n z = MaxUnpool(p, i, s) {kernel_shape = [2,2], strides = [2,2]}"), 12, "3 graph output", false);
-  expect_cuts(between(unpool + "f = Cast(i) {to = 1}\n q = Add(p, f)\n z = Relu(q)"), 0, "12 MaxPool: no units rule, 3 graph output");
+  expect_cuts(between(unpool + "f = Cast(i) {to = 1}\n q = Add(p, f)\n z = Relu(q)"), 0, "12 MaxPool in this form needs all of it, 3 graph output");
 }
 
 TEST(ImageUnits, PoolsPassChannels) {

@@ -212,7 +212,7 @@ TEST(IndexingUnits, WhatDependsOnDataOrSizesFreezes) {
             "8|5 graph output, 4 EyeLike takes its size from it");
   TextModel u("x: float[4,10]");
   const std::string distinct = u.op("Unique", {u.relu(u.linear("x", 10, 4))}, "axis = 0");
-  EXPECT_EQ(pruned(u.graph(u.op("ReduceSum", {distinct}))), "0|4 Unique: no units rule");
+  EXPECT_EQ(pruned(u.graph(u.op("ReduceSum", {distinct}))), "0|4 Unique compares all of it");
 }
 
 TEST(IndexingUnits, ASizeThatReachesDataStaysPinned) {

@@ -193,7 +193,7 @@ TEST(Units, AnUnknownOpFreezesAndSaysSo) {
   })");
   const UnitTable table = assign_units(graph);
   const auto groups = unit_groups(table);
-  EXPECT_EQ(frozen_reasons(table, groups), (std::map<std::string, int64_t>{{"Strange: no units rule", 3}}));
+  EXPECT_EQ(frozen_reasons(table, groups), (std::map<std::string, int64_t>{{"my.domain.Strange is an operator that is not known here", 3}}));
 }
 
 TEST(Units, AnActivationFixedOnOneSideFreezesTheOther) {
