@@ -18,8 +18,7 @@ using Axes = std::array<int64_t, 3>;
 Axes axes(const Dims& values, size_t from, int64_t fill) {
   Axes result;
   result.fill(fill);
-  std::copy(values.begin() + static_cast<std::ptrdiff_t>(from), values.end(),
-            result.end() - static_cast<std::ptrdiff_t>(values.size() - from));
+  for (size_t to = result.size(), at = values.size(); to > 0 && at > from;) result[--to] = values[--at];
   return result;
 }
 
