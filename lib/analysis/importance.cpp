@@ -53,8 +53,35 @@ void add(const UnitTable& table, const Slice& s, const std::vector<double>& elem
   }
 }
 
+/// Inputs with the scale and the zero point of a node's quantized weight.
+struct Quantized {
+  std::string_view op;
+  size_t weight, scale, zero;
+};
+constexpr size_t kNoInput = 99;
+constexpr Quantized kQuantized[] = {
+    {"QLinearConv", 3, 4, 5}, {"QLinearMatMul", 3, 4, 5}, {"ConvInteger", 1, kNoInput, 3}, {"MatMulInteger", 1, kNoInput, 3}};
+
+/// A weight as numbers: integers less their zero point, times their scale.
 std::vector<double> weight_elements(const UnitTable& table, const Slice& s) {
-  return table.facts[static_cast<size_t>(weight_of(table, s))].constant->to_doubles();
+  const Tensor& weight = *table.facts[static_cast<size_t>(weight_of(table, s))].constant;
+  std::vector<double> elements = weight.to_doubles();
+  const Node& node = table.graph->node(s.node);
+  const auto form = std::find_if(std::begin(kQuantized), std::end(kQuantized), [&](const Quantized& q) { return q.op == node.op_type; });
+  if (form == std::end(kQuantized) || form->weight != s.input) return elements;
+  const auto numbers = [&](size_t i) {
+    const Tensor* each = node.has_input(i) ? &*table.facts[static_cast<size_t>(node.inputs[i])].constant : nullptr;
+    return each ? each->to_doubles() : std::vector<double>();
+  };
+  const std::vector<double> scale = numbers(form->scale), zero = numbers(form->zero);
+  const bool conv = node.op_type.find("Conv") != std::string::npos;  // outputs are the first axis, of a matrix the last
+  const size_t outputs = static_cast<size_t>(weight.dims()[conv ? 0 : weight.rank() - 1]), row = elements.size() / outputs;
+  for (size_t i = 0; i < elements.size(); ++i) {
+    const size_t output = conv ? i / row : i % outputs;
+    if (!zero.empty()) elements[i] -= zero[zero.size() == 1 ? 0 : output];
+    if (!scale.empty()) elements[i] *= scale[scale.size() == 1 ? 0 : output];
+  }
+  return elements;
 }
 
 std::vector<double> l1_or_l2(const UnitTable& table, bool squared) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lib/ops/cost.h"
+#include "lib/ops/cut.h"
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
 #include "lib/ops/integer.h"
@@ -170,10 +171,46 @@ void evaluate_grad(EvaluateContext& c) {
 /// One addition an element of the columns.
 Cost cost(const InferContext& c) { return {.flops = known_elements(c.type(0)), .bytes = known_traffic(c)}; }
 
+constexpr int kChannels = 1;
+
+/// A channel of the image is made of the places of its block, which lie behind one another: they are one unit.
+void units_of(UnitContext& c) {
+  const auto ids = c.channel_ids(c.input(0));
+  if (!ids) return;
+  const int64_t channels = c.dim(c.output(), kChannels), zero = 0;
+  const IndexArray blocks = ids->reshaped({channels, ids->size() / channels}), first = blocks.taken(1, {&zero, 1});
+  c.units().unite(first, blocks);
+  c.set(c.output(), {Bundle::along(kChannels, first.reshaped({channels}))});
+}
+
+void cut_of(CutContext& c) {
+  const ValueId x = c.input(0), out = c.output();
+  if (c.kept(x).empty()) return c.record(out, {});
+  const int64_t places = c.dim(x, kChannels) / c.dim(out, kChannels);
+  const std::vector<int64_t> order = c.order(x, kChannels);
+  std::vector<int32_t> left;
+  for (size_t i = 0; i < order.size(); ++i) {
+    const auto place = static_cast<int64_t>(i) % places;
+    if (place == 0) left.push_back(static_cast<int32_t>(order[i] / places));
+    if (order[i] != left.back() * places + place) c.inexpressible(x, kChannels, "Col2Im needs the order of its blocks");
+  }
+  const auto count = static_cast<int64_t>(left.size());
+  c.record(out, {Bundle::along(kChannels, IndexArray({count}, std::move(left)))});
+}
+
 }  // namespace
 
 extern const Op col2im, col2im_grad_op;
-const Op col2im = {.name = "Col2Im", .since = 18, .infer = infer, .evaluate = evaluate, .gradient = gradient, .cost = cost};
+const Op col2im = {
+    .name = "Col2Im",
+    .since = 18,
+    .infer = infer,
+    .evaluate = evaluate,
+    .gradient = gradient,
+    .units = units_of,
+    .cut = cut_of,
+    .cost = cost,
+};
 
 /// Col2ImGrad(x_like, image_shape, block_shape, dy) {strides, pads, dilations} -> dx.
 const Op col2im_grad_op = {

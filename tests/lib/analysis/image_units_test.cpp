@@ -52,6 +52,21 @@ TEST(ImageUnits, ResizePassesChannelsByScalesAndSizes) {
   expect_cuts(between("s: int64[2] = {5, 20}\n z = Resize(h, _, _, s) {axes = [2, 3], mode = \"cubic\"}"), 12);
 }
 
+TEST(ImageUnits, Col2ImTakesTheBlockOfAChannelAsOneUnit) {
+  const Graph graph = parse_graph(R"(graph g (x: float[1,3,9]) -> (y: float[1,3,4,4]) opset 18 {
+    w: float[24,3,1] = fill(1)
+    b: float[24] = fill(5)
+    u: float[3,6,1,1] = fill(2)
+    image: int64[2] = {4, 4}
+    block: int64[2] = {2, 2}
+    h = Conv(x, w, b)
+    r = Relu(h)
+    z = Col2Im(r, image, block)
+    y = Conv(z, u)
+  })");
+  expect_cuts(graph, 6);
+}
+
 TEST(ImageUnits, ResizeWritesSizesAnewWhereAChannelWent) {
   const Graph graph = between("s: int64[4] = {1, 12, 5, 20}\n z = Resize(h, _, _, s)");
   UnitTable table = assign_units(graph);

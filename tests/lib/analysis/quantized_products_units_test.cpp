@@ -3,6 +3,7 @@
 
 #include "lib/analysis/certificate.h"
 #include "lib/analysis/choose.h"
+#include "lib/analysis/importance.h"
 #include "lib/graph/text.h"
 
 namespace espalier {
@@ -107,6 +108,23 @@ TEST(QuantizedProducts, IntegerProductsBehindFixedScales) {
     l = Flatten(p)
     y = MatMulInteger(l, v, z, vz)
   })", "8, 5 graph output");
+}
+
+// Bytes about the zero point 100 are nothing; those of the other channel are far from it.
+TEST(QuantizedProducts, TheWorthOfAChannelIsThatOfTheNumbersItStandsFor) {
+  const Graph graph = parse_graph(R"(graph g (q: uint8[1,2,4,4]) -> (y: uint8[1,2,4,4]) opset 13 {
+    s: float[] = {0.5}
+    z: uint8[] = {100}
+    w: uint8[2,2,1,1] = {100, 101, 0, 10}
+    ws: float[2] = {0.5, 0.25}
+    v: uint8[2,2,1,1] = {100, 90, 100, 100}
+    h = QLinearConv(q, s, z, w, ws, z, s, z)
+    y = QLinearConv(h, s, z, v, s, z, s, z)
+  })");
+  const UnitTable table = assign_units(graph);
+  const std::vector<double> worth = unit_importance(table, {Criterion::l1, {}, 0});
+  const int32_t first = table.units.find(table.births.front().first), second = table.units.find(table.births.front().first + 1);
+  EXPECT_NEAR(worth[static_cast<size_t>(second)] / worth[static_cast<size_t>(first)], (0.25 * 190 + 0.5 * 10) / (0.5 * 1), 1e-9);
 }
 
 TEST(QuantizedProducts, ADynamicScaleHoldsWhatItReads) {
