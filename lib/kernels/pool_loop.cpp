@@ -6,6 +6,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/parallel.h"
+#include "lib/kernels/vector_loops.h"
 
 namespace espalier {
 namespace {
@@ -27,6 +28,42 @@ void along(const PoolRun& run, int64_t block, T* y, U* x, F f) {
     }
   }
 }
+
+/// y = f(y, x) for the elements of a run by the vector loops: the steps have register 0 for x, 1 for y, which is also the
+/// target, and 2 for what lies between.
+class VectorAlong {
+ public:
+  explicit VectorAlong(std::vector<ElementStep> steps) : steps_(std::move(steps)), loops_(vector_loops()) {}
+
+  void operator()(const PoolRun& run, int64_t block, float* y, const float* x) const {
+    const bool dense = run.step == 1;
+    const int64_t rows = dense ? 1 : run.length, length = dense ? run.length * block : block;
+    for (int64_t row = 0; row < rows; ++row) {
+      combine(y + (run.out + row) * block, x + (run.in + row * run.step) * block, length);
+    }
+  }
+
+  static VectorAlong maximum() { return VectorAlong({{{ElementKind::max}, 0, 1, 1}}); }
+  static VectorAlong sum() { return VectorAlong({{{ElementKind::add}, 1, 0, 1}}); }
+  static VectorAlong sum_of_squares() { return VectorAlong({{{ElementKind::square}, 0, 0, 2}, {{ElementKind::add}, 1, 2, 1}}); }
+  static VectorAlong sum_of_sizes() { return VectorAlong({{{ElementKind::abs}, 0, 0, 2}, {{ElementKind::add}, 1, 2, 1}}); }
+
+ private:
+  void combine(float* y, const float* x, int64_t n) const {
+    constexpr int64_t kChunk = 1024;
+    alignas(64) float between[kChunk];
+    for (int64_t at = 0; at < n; at += kChunk) {
+      float* const registers[] = {const_cast<float*>(x) + at, y + at, between};
+      loops_.element_steps(steps_.data(), static_cast<int>(steps_.size()), registers, std::min(kChunk, n - at));
+    }
+  }
+
+  std::vector<ElementStep> steps_;
+  const VectorLoops& loops_;
+};
+
+/// Whether a run has neighbours enough for the vector loops.
+bool is_wide(const PoolRun& run, int64_t block) { return run.step == 1 || block >= 8; }
 
 template <class T>
 bool beats(T value, T best) {
@@ -82,11 +119,20 @@ class MaxLoop : public PoolLoop {
       const T* x = x_ + row * in_size();
       T* y = y_ + row * out_size();
       std::fill_n(y, out_size(), std::is_integral_v<T> ? std::numeric_limits<T>::lowest() : -std::numeric_limits<T>::infinity());
-      for (const PoolRun& run : p_.runs) along(run, p_.block, y, x, [](T& to, const T& from) { to = from > to || from != from ? from : to; });
+      for (const PoolRun& run : p_.runs) {
+        if constexpr (std::is_same_v<T, float>) {
+          if (is_wide(run, p_.block)) {
+            vector_(run, p_.block, y, x);
+            continue;
+          }
+        }
+        along(run, p_.block, y, x, [](T& to, const T& from) { to = from > to || from != from ? from : to; });
+      }
     });
   }
 
  private:
+  VectorAlong vector_ = VectorAlong::maximum();
   const T* x_ = nullptr;
   T* y_ = nullptr;
 };
@@ -142,7 +188,10 @@ class SumLoop : public PoolLoop {
 
  private:
   void average(const float* x, float* y) const {
-    for (const PoolRun& run : p_.runs) along(run, p_.block, y, x, [](float& to, const float& from) { to += from; });
+    for (const PoolRun& run : p_.runs) {
+      if (is_wide(run, p_.block)) sum_(run, p_.block, y, x);
+      else along(run, p_.block, y, x, [](float& to, const float& from) { to += from; });
+    }
     for (int64_t i = 0; i < p_.out; ++i) {
       for (int64_t l = 0; l < p_.block; ++l) y[i * p_.block + l] *= p_.share[static_cast<size_t>(i)];
     }
@@ -151,7 +200,9 @@ class SumLoop : public PoolLoop {
   void power(const float* x, float* y) const {
     const float p = p_.power;
     for (const PoolRun& run : p_.runs) {
-      if (p == 2) along(run, p_.block, y, x, [](float& to, const float& from) { to += from * from; });
+      if (p == 2 && is_wide(run, p_.block)) squares_(run, p_.block, y, x);
+      else if (p == 1 && is_wide(run, p_.block)) sizes_(run, p_.block, y, x);
+      else if (p == 2) along(run, p_.block, y, x, [](float& to, const float& from) { to += from * from; });
       else if (p == 1) along(run, p_.block, y, x, [](float& to, const float& from) { to += std::abs(from); });
       else along(run, p_.block, y, x, [p](float& to, const float& from) { to += std::pow(std::abs(from), p); });
     }
@@ -159,6 +210,7 @@ class SumLoop : public PoolLoop {
     for (int64_t i = 0; i < out_size(); ++i) y[i] = p == 2 ? std::sqrt(y[i]) : std::pow(y[i], 1 / p);
   }
 
+  VectorAlong sum_ = VectorAlong::sum(), squares_ = VectorAlong::sum_of_squares(), sizes_ = VectorAlong::sum_of_sizes();
   const float* x_ = nullptr;
   float* y_ = nullptr;
 };
