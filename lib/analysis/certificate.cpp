@@ -63,7 +63,9 @@ class Masking {
       const int64_t group = sink.groups > 1 ? position[0] / rows_each : 0;
       const int64_t of = zero.size() == 1 ? 0 : position[outputs];
       const auto value = zero.bytes().subspan(static_cast<size_t>(of) * width, width);
-      if (!kept(sink.units.ids[group * dims[axis] + position[axis]])) std::copy(value.begin(), value.end(), bytes.begin() + static_cast<std::ptrdiff_t>(at));
+      if (!kept(sink.units.ids[group * dims[axis] + position[axis]])) {
+        std::copy(value.begin(), value.end(), bytes.begin() + static_cast<std::ptrdiff_t>(at));
+      }
       at += width;
     });
     const ValueId masked = add_constant(std::move(weight));

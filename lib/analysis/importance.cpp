@@ -67,7 +67,8 @@ std::vector<double> weight_elements(const UnitTable& table, const Slice& s) {
   const Tensor& weight = *table.facts[static_cast<size_t>(weight_of(table, s))].constant;
   std::vector<double> elements = weight.to_doubles();
   const Node& node = table.graph->node(s.node);
-  const auto form = std::find_if(std::begin(kQuantized), std::end(kQuantized), [&](const Quantized& q) { return q.op == node.op_type; });
+  const auto same = [&](const Quantized& q) { return q.op == node.op_type; };
+  const auto form = std::find_if(std::begin(kQuantized), std::end(kQuantized), same);
   if (form == std::end(kQuantized) || form->weight != s.input) return elements;
   const auto numbers = [&](size_t i) {
     const Tensor* each = node.has_input(i) ? &*table.facts[static_cast<size_t>(node.inputs[i])].constant : nullptr;

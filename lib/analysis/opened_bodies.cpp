@@ -26,12 +26,17 @@ struct Scope {
 
 class Opener {
  public:
-  Opener(const Graph& graph, const FactTable& bound, const FactTable& symbolic) : bound_(bound), symbolic_(symbolic) { result_.graph = graph; }
+  Opener(const Graph& graph, const FactTable& bound, const FactTable& symbolic) : bound_(bound), symbolic_(symbolic) {
+    result_.graph = graph;
+  }
 
   std::shared_ptr<const OpenedBodies> run() {
     Graph& g = result_.graph;
     Scope scope{bound_, symbolic_, {}};
-    for (size_t i = 0; i < g.value_count(); ++i) scope.names.emplace(g.value(static_cast<ValueId>(i)).name, static_cast<ValueId>(i));
+    for (size_t i = 0; i < g.value_count(); ++i) {
+      const auto v = static_cast<ValueId>(i);
+      scope.names.emplace(g.value(v).name, v);
+    }
     const std::vector<NodeId> nodes(g.nodes().begin(), g.nodes().end());
     for (const NodeId id : nodes) {
       if (openable(g.node(id), id, bound_, symbolic_)) open(id, id, scope, -1);
@@ -280,14 +285,15 @@ class Closer {
     std::map<std::string, Body>& bodies = closed_[o.end];
     bodies.emplace(o.attribute, std::move(closed));
     const Node& was = opened_.closed.at(o.end);
-    const auto wanted = std::count_if(was.attributes.begin(), was.attributes.end(), [](const Attribute& a) { return std::holds_alternative<Body>(a.value); });
+    const auto is_body = [](const Attribute& a) { return std::holds_alternative<Body>(a.value); };
+    const auto wanted = std::count_if(was.attributes.begin(), was.attributes.end(), is_body);
     if (static_cast<std::ptrdiff_t>(bodies.size()) < wanted) return;
     std::vector<ValueId> inputs = g_.node(o.end).inputs;
     inputs.resize(was.inputs.size());
     g_.set_inputs(o.end, std::move(inputs));
     for (Attribute a : was.attributes) {  // in the order that they had
       g_.erase_attribute(o.end, a.name);
-      if (std::holds_alternative<Body>(a.value)) a.value = bodies.at(a.name);
+      if (is_body(a)) a.value = bodies.at(a.name);
       g_.set_attribute(o.end, std::move(a));
     }
   }
@@ -305,6 +311,8 @@ class Closer {
 }  // namespace
 
 std::shared_ptr<const OpenedBodies> open_bodies(const Graph& graph, const FactTable& bound, const FactTable& symbolic) {
+  const auto nodes = graph.nodes();
+  if (std::none_of(nodes.begin(), nodes.end(), [&](NodeId id) { return has_bodies(graph.node(id)); })) return nullptr;
   return Opener(graph, bound, symbolic).run();
 }
 

@@ -50,6 +50,14 @@ void gradient(GradientContext&) {}
 }  // namespace
 
 extern const Op if_op;
-const Op if_op = {.name = "If", .until = 25, .infer = infer, .evaluate = evaluate, .gradient = gradient, .units = units::branches, .cut = cuts::branches};
+const Op if_op = {
+    .name = "If",
+    .until = 25,
+    .infer = infer,
+    .evaluate = evaluate,
+    .gradient = gradient,
+    .units = units::branches,
+    .cut = cuts::branches,
+};
 
 }  // namespace espalier::ops

@@ -120,6 +120,13 @@ void evaluate(EvaluateContext& c) {
 }  // namespace
 
 extern const Op loop;
-const Op loop = {.name = "Loop", .until = 25, .infer = infer, .evaluate = evaluate, .units = units::iterations, .cut = cuts::iterations};
+const Op loop = {
+    .name = "Loop",
+    .until = 25,
+    .infer = infer,
+    .evaluate = evaluate,
+    .units = units::iterations,
+    .cut = cuts::iterations,
+};
 
 }  // namespace espalier::ops

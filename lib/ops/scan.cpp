@@ -198,6 +198,14 @@ void evaluate(EvaluateContext& c) {
 }  // namespace
 
 extern const Op scan_op;
-const Op scan_op = {.name = "Scan", .since = 8, .until = 25, .infer = infer, .evaluate = evaluate, .units = units::iterations, .cut = cuts::iterations};
+const Op scan_op = {
+    .name = "Scan",
+    .since = 8,
+    .until = 25,
+    .infer = infer,
+    .evaluate = evaluate,
+    .units = units::iterations,
+    .cut = cuts::iterations,
+};
 
 }  // namespace espalier::ops

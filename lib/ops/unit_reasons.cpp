@@ -52,7 +52,9 @@ constexpr std::pair<std::string_view, const char*> kReasons[] = {
 std::string freeze_reason(const Node& node, bool sized) {
   const std::string op = (node.domain.empty() ? "" : node.domain + ".") + node.op_type;
   if (!find_op(node)) return op + " is an operator that is not known here";
-  const auto found = std::find_if(std::begin(kReasons), std::end(kReasons), [&](const auto& r) { return r.first == node.op_type; });
+  if (node.has("then_branch") || node.has("body")) return op + " has bodies that could not be entered";
+  const auto same = [&](const auto& r) { return r.first == node.op_type; };
+  const auto found = std::find_if(std::begin(kReasons), std::end(kReasons), same);
   if (node.domain.empty() && found != std::end(kReasons)) return op + " " + found->second;
   if (!sized) return op + " has sizes that depend on data";
   return op + " in this form needs all of it";

@@ -196,7 +196,8 @@ struct QuantizedMatrix {
 
 std::optional<QuantizedMatrix> quantized_matrix(const UnitNode& c) {
   const QuantizedMatrix p = c.op() == "QLinearMatMul" ? QuantizedMatrix{3, {4, 5}, 5} : QuantizedMatrix{1, {3}, 3};
-  if (!c.active(c.input(0)) || !c.constant(c.input(p.w)) || c.rank(c.input(p.w)) != 2 || c.rank(c.input(0)) < 2) return std::nullopt;
+  if (!c.active(c.input(0)) || !c.constant(c.input(p.w))) return std::nullopt;
+  if (c.rank(c.input(p.w)) != 2 || c.rank(c.input(0)) < 2) return std::nullopt;
   for (size_t i = 1; i < c.input_count(); ++i) {
     const ValueId v = c.input(i);
     if (i == p.w || v == kNone) continue;

@@ -187,9 +187,9 @@ void UnitContext::join(ValueId out, const std::vector<ValueId>& operands, int sk
 
 void UnitContext::opaque() {
   const auto sized = [&](ValueId v) { return v == kNone || fact(v).dims; };
-  const auto& [inputs, outputs] = std::pair(node().inputs, node().outputs);
-  const std::string reason =
-      freeze_reason(node(), std::all_of(inputs.begin(), inputs.end(), sized) && std::all_of(outputs.begin(), outputs.end(), sized));
+  const std::vector<ValueId> &inputs = node().inputs, &outputs = node().outputs;
+  const bool all = std::all_of(inputs.begin(), inputs.end(), sized) && std::all_of(outputs.begin(), outputs.end(), sized);
+  const std::string reason = freeze_reason(node(), all);
   for (const ValueId v : node().inputs) {
     if (active(v)) freeze_value(v, reason);
   }

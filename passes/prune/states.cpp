@@ -30,7 +30,8 @@ void refuse_states_with_data(const PassContext& c, const UnitTable& table) {
   const Resources& given = c.resources();
   if (table.states.empty() || (!given.train && !given.validation)) return;
   const Value& state = table.graph->value(table.states.front().input);
-  throw Error(ErrorKind::usage, "state '" + state.name + "' cannot shrink where data are given: the samples hold it as " + state.type.str())
+  throw Error(ErrorKind::usage,
+              "state '" + state.name + "' cannot shrink where data are given: the samples hold it as " + state.type.str())
       .hint("prune with state and without data first, then finetune on samples that hold the smaller states");
 }
 
