@@ -163,6 +163,8 @@ std::optional<Layout> Layout::like(const Dims& dims) const {
     tag = pick(Tag::nCw16c, Tag::nChw16c, Tag::nCdhw16c);
   } else if (impl_->desc == Desc(impl_->dims, dnnl_api::to_dnnl(impl_->type), pick(Tag::nCw8c, Tag::nChw8c, Tag::nCdhw8c))) {
     tag = pick(Tag::nCw8c, Tag::nChw8c, Tag::nCdhw8c);
+  } else if (impl_->desc == Desc(impl_->dims, dnnl_api::to_dnnl(impl_->type), pick(Tag::nCw4c, Tag::nChw4c, Tag::nCdhw4c))) {
+    tag = pick(Tag::nCw4c, Tag::nChw4c, Tag::nCdhw4c);
   }
   if (tag == Tag::undef) return std::nullopt;
   return dnnl_api::to_layout(Desc(dims, dnnl_api::to_dnnl(impl_->type), tag));

@@ -150,7 +150,7 @@ bool lower(LowerContext& c) {
   if (!p) return false;
   Primitive step = conv_backward_data(*p, conv_hint(*p), own_layout(c, 0), Layout());
   const Layout result = step.args[2];
-  if (result.dims() != y || !result.channels()) return false;
+  if (result.dims() != y || !result.channels() || !result.like(y)) return false;
   const Operand at = c.write(0, result);
   const std::vector<Operand> args = {c.read(0, step.args[0]), c.read(1, step.args[1]), at};
   c.step(std::move(step), args);

@@ -147,5 +147,25 @@ TEST(ReduceSum, SumsAlongAnyAxes) {
   }
 }
 
+// Groups of 8 and 12 channels have blocks of 4; a bias must be found beside them.
+TEST(Layout, EveryFormOfAGroupedConvolutionsGradientIsHadForOtherDims) {
+  for (const int64_t channels : {4, 8, 12, 16, 20, 32}) {
+    ConvProblem p;
+    p.src = {4, 2 * channels, 6, 3};
+    p.weights = {16, channels, 2, 2};
+    p.dst = {4, 16, 5, 2};
+    p.strides = p.dilations = {1, 1};
+    p.pads_begin = p.pads_end = {0, 0};
+    p.group = 2;
+    const Primitive step = conv_backward_data(p, conv_hint(p), Layout::plain(DataType::float32, p.dst), Layout());
+    const Layout& made = step.args[2];
+    if (!made.channels()) continue;
+    const auto same = made.like(p.src), larger = made.like({5, 2 * channels, 7, 7});
+    ASSERT_TRUE(same && larger) << channels << " channels a group, " << step.implementation;
+    EXPECT_EQ(*same, made);
+    EXPECT_EQ(larger->channels()->block, made.channels()->block);
+  }
+}
+
 }  // namespace
 }  // namespace espalier
