@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <array>
 
 #include "lib/ops/op.h"
 #include "lib/ops/schema_versions.h"
@@ -281,7 +280,7 @@ extern const Op momentum;
 
 namespace {
 
-constexpr std::array kOps = {
+constexpr const Op* kOps[] = {  // std::array's deduction nests one expression per operator: too many for clang
     &ops::abs,
     &ops::acos,
     &ops::acosh,
@@ -563,8 +562,8 @@ bool before(const Op* op, std::pair<std::string_view, std::string_view> key) {
 
 const Op* find_op(std::string_view domain, std::string_view name) {
   const auto key = std::pair(domain, name);
-  const auto found = std::lower_bound(kOps.begin(), kOps.end(), key, before);
-  return found != kOps.end() && std::pair((*found)->domain, (*found)->name) == key ? *found : nullptr;
+  const auto found = std::lower_bound(std::begin(kOps), std::end(kOps), key, before);
+  return found != std::end(kOps) && std::pair((*found)->domain, (*found)->name) == key ? *found : nullptr;
 }
 
 const Op* find_op(const Node& node) {
