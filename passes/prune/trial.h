@@ -29,8 +29,9 @@ Reconstructed recover(const PassContext& context, const UnitTable& table, Chosen
 /// Meets the budget by the criterion and the scope that the options name. Where they are left to `auto` and there are data,
 /// taylor (with labels) and l2, each with global and layer, are cut and reconstructed, and the one with the least loss on
 /// at most 2048 validation samples is taken (resources.validation, else a tenth of the training data is kept from all four):
-/// cross-entropy or squared error with labels, KL divergence from the original's scores without. Without data auto is l2,
-/// global. `table`: as assigned.
+/// cross-entropy or squared error with labels, KL divergence from the original's scores without. Where align is `auto` too,
+/// and the best way costs more than a point of top1 (or agreement), it is tried again in steps of 4, which are taken where they
+/// at least halve what the cut adds to the original's loss. Without data auto is l2, global, and steps of 16 and 8 (aligned_step). `table`: as assigned.
 /// A budget out of reach is told by PassContext::missed, and the smallest result is taken. Throws Error(usage) for taylor
 /// without labels.
 Trial best_trial(PassContext& context, const UnitTable& table, const BudgetOptions& budget);

@@ -215,5 +215,39 @@ TEST(Prune, WithDataChoosesItsWayAndReconstructs) {
   }
 }
 
+/// A classifier with 16 hidden units, of which `busy` have weights.
+Model with_busy_units(int64_t busy) {
+  Model model;
+  model.graph = parse_graph(R"(graph g (x: float[1,24]) -> (y: float[1,16]) opset 13 {
+    w: float[16,24] = zeros
+    v: float[16,16] = zeros
+    h = Gemm(x, w) {transB = 1}
+    r = Relu(h)
+    y = Gemm(r, v)
+  })");
+  for (const char* name : {"w", "v"}) {
+    const ValueId weight = model.graph.find_value(name);
+    Tensor values = noise(model.graph.initializer(weight)->dims(), 5);
+    const auto rows = values.mutable_data<float>();
+    std::fill(rows.begin() + busy * static_cast<int64_t>(rows.size()) / 16, rows.end(), 0.0f);
+    model.graph.set_initializer(weight, values);
+  }
+  return model;
+}
+
+TEST(Prune, TakesFinerStepsWhereTheySaveMuch) {
+  const Dataset data = samples({300, 24});
+  Resources resources;
+  resources.train = &data;
+  Model fine = with_busy_units(12), coarse = with_busy_units(8);
+  const PassReport twelve = Pipeline::parse("prune{flops=0.8}").run(fine, resources).at(0);
+  EXPECT_EQ(twelve.counters.at("units-removed"), 4);
+  EXPECT_NE(twelve.notes.at(1).find("data: {criterion=l2 scope=global align=4}"), std::string::npos) << twelve.notes.at(1);
+  // Steps of 8 cost nothing here, and are left alone where they are asked for.
+  EXPECT_EQ(Pipeline::parse("prune{flops=0.8}").run(coarse, resources).at(0).counters.at("units-removed"), 8);
+  Model asked = with_busy_units(12);
+  EXPECT_EQ(Pipeline::parse("prune{flops=0.8 align=8}").run(asked, resources).at(0).counters.at("units-removed"), 8);
+}
+
 }  // namespace
 }  // namespace espalier
