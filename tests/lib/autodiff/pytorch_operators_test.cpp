@@ -11,38 +11,10 @@
 #include "lib/base/parallel.h"
 #include "lib/graph/text.h"
 #include "tests/support/environment.h"
+#include "tests/support/pytorch.h"
 
 namespace espalier::testing {
 namespace {
-
-using Expected = std::map<std::string, std::map<std::string, std::vector<double>>>;
-
-Expected run_pytorch(const std::string& python) {
-  Expected result;
-  const std::string command = "'" + python + "' '" + source_path("tests/support/pytorch_operators.py").string() + "'";
-  FILE* pipe = popen(command.c_str(), "r");
-  if (!pipe) return result;
-  std::string text;
-  char buffer[4096];
-  for (size_t n; (n = fread(buffer, 1, sizeof buffer, pipe)) > 0;) text.append(buffer, n);
-  pclose(pipe);
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) {
-    std::istringstream words(line);
-    std::string name, input, number;
-    words >> name >> input;
-    while (words >> number) result[name][input].push_back(std::stod(number));
-  }
-  return result;
-}
-
-/// As `values` of the script.
-Tensor values(const Dims& dims, int stream) {
-  Tensor result(DataType::float64, dims);
-  const auto out = result.mutable_data<double>();
-  for (size_t i = 0; i < out.size(); ++i) out[i] = std::sin(0.37 * static_cast<double>(i + 1) * (1 + 0.1 * stream) + stream);
-  return result;
-}
 
 struct Case {
   const char *name, *inputs, *body;
@@ -157,7 +129,7 @@ void check(const Case& c, const std::map<std::string, std::vector<double>>& expe
   std::map<std::string, Tensor> feeds;
   for (size_t i = 0; i < graph.inputs.size(); ++i) {
     const Value& value = graph.value(graph.inputs[i]);
-    Tensor& tensor = feeds[value.name] = values(*value.type.known_dims(), i < wanted.size() ? static_cast<int>(i) : 51);
+    Tensor& tensor = feeds[value.name] = pytorch_values(*value.type.known_dims(), i < wanted.size() ? static_cast<int>(i) : 51);
     if (value.name[0] != 's') continue;
     for (double& v : tensor.mutable_data<double>()) v = 1 + 0.5 * v;
   }
@@ -175,7 +147,7 @@ TEST(PyTorch, OperatorsAgree) {
   const std::string python = python_with("torch");
   if (python.empty()) GTEST_SKIP() << "no Python with torch (set ESPALIER_PYTHON)";
   set_thread_count(1);
-  const Expected expected = run_pytorch(python);
+  const PytorchNumbers expected = run_pytorch(python, "pytorch_operators.py");
   EXPECT_EQ(expected.size(), std::size(kCases));
   for (const Case& c : kCases) {
     const auto found = expected.find(c.name);

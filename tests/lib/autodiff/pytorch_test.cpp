@@ -11,39 +11,10 @@
 #include "lib/base/parallel.h"
 #include "lib/graph/text.h"
 #include "tests/support/environment.h"
+#include "tests/support/pytorch.h"
 
 namespace espalier::testing {
 namespace {
-
-/// Numbers by "net name", as tests/support/pytorch_gradients.py prints them.
-using Expected = std::map<std::string, std::vector<double>>;
-
-Expected run_pytorch(const std::string& python) {
-  Expected result;
-  const std::string command = "'" + python + "' '" + source_path("tests/support/pytorch_gradients.py").string() + "'";
-  FILE* pipe = popen(command.c_str(), "r");
-  if (!pipe) return result;
-  std::string text;
-  char buffer[4096];
-  for (size_t n; (n = fread(buffer, 1, sizeof buffer, pipe)) > 0;) text.append(buffer, n);
-  pclose(pipe);
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) {
-    std::istringstream words(line);
-    std::string net, name, number;
-    words >> net >> name;
-    while (words >> number) result[net + " " + name].push_back(std::stod(number));
-  }
-  return result;
-}
-
-/// As `values` of the script.
-Tensor values(const Dims& dims, int stream) {
-  Tensor result(DataType::float64, dims);
-  const auto out = result.mutable_data<double>();
-  for (size_t i = 0; i < out.size(); ++i) out[i] = std::sin(0.37 * static_cast<double>(i + 1) * (1 + 0.1 * stream) + stream);
-  return result;
-}
 
 const char* const kResidual = R"(
   graph residual (x: float[n,2,5,5], w1: float[4,2,3,3], b1: float[4], s1: float[4], o1: float[4], w2: float[4,1,3,3], s2: float[4],
@@ -91,20 +62,20 @@ class Descent {
       const std::string name = graph_.value(graph_.inputs[i]).name;
       const bool is_data = i == 0;
       const Dims dims = is_data ? Dims{4, 2, 5, 5} : *graph_.value(graph_.inputs[i]).type.known_dims();
-      feeds_[name] = values(dims, is_data ? 99 : static_cast<int>(i) - 1);
+      feeds_[name] = pytorch_values(dims, is_data ? 99 : static_cast<int>(i) - 1);
       if (is_data) continue;
       wanted_.push_back(graph_.inputs[i]);
       if (name[0] != 's') continue;
       for (double& v : feeds_[name].mutable_data<double>()) v = 1 + 0.5 * v;
     }
     feeds_["labels"] = Tensor::of<int64_t>({4}, {0, 2, 1, 2});
-    feeds_["teacher"] = values({4, 3}, 50);
-    feeds_["target"] = values({4, 3}, 51);
+    feeds_["teacher"] = pytorch_values({4, 3}, 50);
+    feeds_["target"] = pytorch_values({4, 3}, 51);
   }
 
   Graph& graph() { return graph_; }
 
-  void compare(ValueId loss, int steps, const Expected& expected) {
+  void compare(ValueId loss, int steps, const PytorchNumbers& expected) {
     const TrainingGraph training = differentiate(graph_, loss, wanted_);
     std::map<std::string, Tensor> feeds;
     for (const ValueId id : training.graph.inputs) feeds[training.graph.value(id).name] = feeds_.at(training.graph.value(id).name);
@@ -122,9 +93,10 @@ class Descent {
   }
 
  private:
-  void expect_near(const std::string& name, const Tensor& tensor, const Expected& expected) const {
-    const auto found = expected.find(net_ + " " + name);
-    ASSERT_NE(found, expected.end()) << net_ << " " << name;
+  void expect_near(const std::string& name, const Tensor& tensor, const PytorchNumbers& expected) const {
+    const auto& numbers = expected.at(net_);
+    const auto found = numbers.find(name);
+    ASSERT_NE(found, numbers.end()) << net_ << " " << name;
     const auto ours = tensor.to_doubles();
     ASSERT_EQ(ours.size(), found->second.size()) << net_ << " " << name;
     for (size_t i = 0; i < ours.size(); ++i) EXPECT_NEAR(ours[i], found->second[i], 1e-9) << net_ << " " << name << "[" << i << "]";
@@ -163,7 +135,7 @@ ValueId weighted_loss(Graph& graph) {
 TEST(PyTorch, LossesAndGradientsAgree) {
   const std::string python = python_with("torch");
   if (python.empty()) GTEST_SKIP() << "no Python with torch (set ESPALIER_PYTHON)";
-  const Expected expected = run_pytorch(python);
+  const PytorchNumbers expected = run_pytorch(python, "pytorch_gradients.py");
   ASSERT_FALSE(expected.empty());
   using Kind = LossTerm::Kind;
   Descent residual("residual", kResidual), weighted("residual_weighted", kResidual), plain("plain", kPlain);

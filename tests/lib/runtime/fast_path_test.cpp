@@ -7,6 +7,7 @@
 #include "lib/base/random.h"
 #include "lib/graph/text.h"
 #include "lib/runtime/plan.h"
+#include "tests/lib/runtime/plan_check.h"
 
 namespace espalier {
 namespace {
@@ -85,32 +86,7 @@ TEST(FastPath, ElementwiseMaths) {
 }
 
 TEST(FastPath, DecomposedGeluIsOneStep) {
-  const std::string erf = R"(graph g (x: float[4,40]) -> (y) opset 13 {
-    r: float[] = 1.41421356
-    o: float[] = 1
-    h: float[] = 0.5
-    a = Div(x, r)
-    b = Erf(a)
-    c = Add(b, o)
-    d = Mul(x, c)
-    y = Mul(d, h)
-  })";
-  const std::string tanh = R"(graph g (x: float[4,40]) -> (y) opset 13 {
-    t: float[] = 3
-    k: float[] = 0.044715
-    s: float[] = 0.79788456
-    o: float[] = 1
-    h: float[] = 0.5
-    a = Pow(x, t)
-    b = Mul(a, k)
-    c = Add(x, b)
-    d = Mul(c, s)
-    e = Tanh(d)
-    f = Add(e, o)
-    i = Mul(x, f)
-    y = Mul(i, h)
-  })";
-  for (const std::string& text : {erf, tanh}) {
+  for (const std::string& text : {std::string(testing::kGeluByErf), std::string(testing::kGeluByTanh)}) {
     expect_fast(text, -4, 4);
     EXPECT_EQ(run(text).counters.steps, 1);
   }
