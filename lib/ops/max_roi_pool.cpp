@@ -42,6 +42,7 @@ template <class Visit>
 void for_each_maximum(const EvaluateContext& c, const Tensor& x, const Tensor& rois, Visit visit) {
   const auto shape = c.node().require<Dims>("pooled_shape");
   const double scale = static_cast<double>(c.node().get<float>("spatial_scale", 1.0f));
+  if (!std::isfinite(scale)) c.fail("spatial_scale is not finite");
   const auto values = x.to_doubles(), boxes = rois.to_doubles();
   const Dims& dims = x.dims();
   const int64_t channels = dims[1], size = dims[2] * dims[3];

@@ -78,7 +78,7 @@ std::vector<int64_t> chosen(const V* boxes, const V* scores, int64_t n, int64_t 
 
 void evaluate(EvaluateContext& c) {
   const Dims &boxes = c.input(0).dims(), &scores = c.input(1).dims();
-  const auto most = static_cast<int64_t>(number(c, 2).value_or(0));
+  const int64_t most = c.has_input(2) && c.input(2).size() > 0 ? c.input(2).to_int64s()[0] : 0;
   const double most_overlap = number(c, 3).value_or(0);
   if (boxes[0] != scores[0] || boxes[1] != scores[2]) c.fail("boxes are " + to_string(boxes) + ", but scores " + to_string(scores));
   std::vector<int64_t> result;

@@ -14,7 +14,7 @@ namespace {
 /// The one element of an integer or float input, as an integer.
 std::optional<int64_t> depth_of(const Tensor* depth) {
   if (!depth || depth->size() != 1) return std::nullopt;
-  return static_cast<int64_t>(depth->to_doubles()[0]);
+  return depth->cast(DataType::int64).data<int64_t>()[0];
 }
 
 void infer(InferContext& c) {

@@ -45,6 +45,7 @@ RoiAligner::RoiAligner(const EvaluateContext& c, const Dims& x_dims, const Tenso
   for (const int64_t image : images_) {
     if (image < 0 || image >= x_dims[0]) c.fail("batch index " + std::to_string(image) + " is out of range for " + std::to_string(x_dims[0]) + " images");
   }
+  if (!std::isfinite(scale_)) c.fail("spatial_scale is not finite");
   for (const double v : rois_) {
     if (!std::isfinite(v)) c.fail("a region is not finite");
   }

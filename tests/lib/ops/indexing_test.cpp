@@ -123,6 +123,8 @@ INSTANTIATE_TEST_SUITE_P(
                  "l: float[] = 0.4\n y = NonMaxSuppression(b, s, n, o, l)", "int64[1,3] {0, 0, 1}"},
         ValueRow{"b: float[1,2,4] = {0.5, 0.5, 1, 1, 0.5, 0.6, 1, 1}\n s: float[1,1,2] = {0.9, 0.5}\n n: int64[] = 3\n o: float[] = 0.9\n"
                  "y = NonMaxSuppression(b, s, n, o) {center_point_box = 1}", "int64[2,3] {0, 0, 0, 0, 0, 1}"},
+        ValueRow{"b: float[1,1,4] = {0, 0, 1, 1}\n s: float[1,1,1] = {0.9}\n n: int64[] = 9223372036854775807\n"
+                 "y = NonMaxSuppression(b, s, n)", "int64[1,3] {0, 0, 0}"},
         ValueRow{"b: float[1,1,4] = {0, 0, 1, 1}\n s: float[1,1,1] = {0.9}\n y = NonMaxSuppression(b, s)", "int64[0,3] {}"}));
 
 INSTANTIATE_TEST_SUITE_P(
@@ -178,6 +180,10 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"x: float[2,2], i: int64[1,1], u: float[1,3]", "y = ScatterND(x, i, u)", "(ScatterND): updates differ in axis 1 from indices and data: 3 and 2"},
         Row{"x: float[2,2], i: int64[1,3], u: float[1]", "y = ScatterND(x, i, u)", "(ScatterND): indices have tuples of 3, expected at most 2"},
         Row{"i: int64[2], v: float[3]", "d: int64[] = 3\n y = OneHot(i, d, v)", "(OneHot): values are float[3], expected two"},
+        Row{"", "x: float[1,1,2,2] = iota\n r: float[1,4] = {0, 0, 0, 0}\n i: int64[1] = {0}\n y = RoiAlign(x, r, i) {spatial_scale = inf}",
+            "(RoiAlign): spatial_scale is not finite"},
+        Row{"", "x: float[1,1,2,2] = iota\n r: float[1,5] = {0, 0, 0, 1, 1}\n y = MaxRoiPool(x, r) {pooled_shape = [1,1], spatial_scale = inf}",
+            "(MaxRoiPool): spatial_scale is not finite"},
         Row{"i: int64[2], v: float[2]", "d: int64[] = -3\n y = OneHot(i, d, v)", "(OneHot): depth is -3"},
         Row{"x: float[2]", "k: int64[1] = {3}\n y, i = TopK(x, k)", "(TopK): K is 3, but the axis has size 2"},
         Row{"x: int32[2]", "y, i = TopK(x) {k = 1}", "is int32, expected a float type", 9},
