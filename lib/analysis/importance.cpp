@@ -143,11 +143,26 @@ std::vector<double> taylor(const UnitTable& table, const std::map<std::string, T
   return worth;
 }
 
+/// NaN has no place in an order of units.
+[[noreturn]] void fail_not_finite(const UnitTable& table, const UnitGroup& group) {
+  const auto within = [&](int32_t id) { return std::find(group.free.begin(), group.free.end(), table.units.find(id)) != group.free.end(); };
+  for (const Slice& s : slices(table)) {
+    const std::vector<double> elements = weight_elements(table, s);
+    if (std::all_of(elements.begin(), elements.end(), [](double e) { return std::isfinite(e); })) continue;
+    if (std::none_of(s.ids.values().begin(), s.ids.values().end(), within)) continue;
+    const Node& node = table.graph->node(s.node);
+    throw Error(ErrorKind::bad_data, "node '" + node.name + "' (" + node.op_type + "): weight '" + table.graph->value(weight_of(table, s)).name +
+                                         "' is not finite, its units cannot be put in an order");
+  }
+  throw Error(ErrorKind::non_finite, "the worth of a group of " + std::to_string(group.members.size()) + " units is not finite");
+}
+
 /// Divides each group by the mean of its free units.
 void normalise(const UnitTable& table, std::vector<double>& worth) {
   for (const UnitGroup& group : unit_groups(table)) {
     double sum = 0;
     for (const int32_t unit : group.free) sum += worth[static_cast<size_t>(unit)];
+    if (!std::isfinite(sum)) fail_not_finite(table, group);
     if (sum <= 0) continue;
     const double mean = sum / static_cast<double>(group.free.size());
     for (const int32_t unit : group.free) worth[static_cast<size_t>(unit)] /= mean;

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "lib/analysis/surgeon.h"
 #include "lib/base/file.h"
 #include "lib/graph/text.h"
@@ -47,6 +49,20 @@ TEST(Prune, KeepsWhatItIsAskedToKeep) {
   EXPECT_EQ(constant(model, "w").dims(), (Dims{3, 4}));
   Model other = net();
   EXPECT_THROW(run(other, "prune{flops=0.5 keep=nothing}"), Error);
+}
+
+TEST(Prune, RefusesToOrderUnitsWhoseWeightsAreNotFinite) {
+  Model model = net();
+  Tensor w = constant(model, "w");
+  w.mutable_data<float>()[2] = NAN;
+  model.graph.set_initializer(model.graph.find_value("w"), w);
+  try {
+    run(model, "prune{flops=0.5 criterion=l1}");
+    FAIL() << "pruned";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::bad_data);
+    EXPECT_NE(std::string(error.what()).find("node 'first' (MatMul): weight 'w' is not finite"), std::string::npos) << error.what();
+  }
 }
 
 TEST(Prune, WritesAPlanThatGivesTheSameModelAgain) {
