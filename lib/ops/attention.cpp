@@ -65,10 +65,9 @@ void evaluate(EvaluateContext& c) {
 
 /// Input 3 is summed where it was broadcast; past and present keys are the same ones.
 void gradient(GradientContext& c) {
-  if (c.grad_output(3) != kNone) c.fail("cannot be differentiated through its fourth output, qk_matmul_output");
   std::vector<ValueId> inputs = {c.grad_output(0) == kNone ? c.output(0) : c.grad_output(0)};
   for (size_t i = 0; i < 6; ++i) inputs.push_back(c.input(i));
-  for (const size_t i : {1, 2}) inputs.push_back(c.grad_output(i));
+  for (const size_t i : {1, 2, 3}) inputs.push_back(c.grad_output(i));
   std::vector<Attribute> attributes = c.node().attributes;
   if (c.grad_output(0) == kNone) attributes.push_back({"only_present", int64_t{1}, {}});
   size_t outputs = 3;
@@ -93,7 +92,7 @@ Cost cost(const InferContext& c) {
 }
 
 void infer_grad(InferContext& c) {
-  c.require_inputs(4, 9);
+  c.require_inputs(4, 10);
   for (size_t i = 0; i < 6; ++i) {
     if (c.has_output(i) && c.has_input(i + 1)) c.set(i, c.type(i + 1));
     else if (c.has_output(i)) c.set(i, c.elem_type(0), {});
@@ -120,7 +119,8 @@ void evaluate_grad(EvaluateContext& c) {
   const AttentionMaths a(forward);
   Tensor dy = a.split(c.input(0), a.heads);
   if (c.node().get<int64_t>("only_present", 0) != 0) dy = Tensor(DataType::float64, dy.dims());
-  auto g = a.gradients(dy);
+  const Tensor dscores = c.has_input(9) ? c.input(9).cast(DataType::float64) : Tensor();
+  auto g = a.gradients(dy, c.has_input(9) ? &dscores : nullptr);
   for (const size_t i : {7, 8}) {
     if (c.has_input(i)) (i == 7 ? g.k : g.v) = zip<double, double>(i == 7 ? g.k : g.v, c.input(i).cast(DataType::float64), [](double x, double y) { return x + y; });
   }
@@ -151,8 +151,8 @@ const Op attention = {
     .cost = cost,
 };
 
-/// AttentionGrad(dy, Q, K, V, mask, past_key, past_value, dpresent_key, dpresent_value) {those of Attention; only_present: no
-/// gradient reaches Y, dy only lends its shape} -> dQ, dK, dV, dmask, dpast_key, dpast_value; a scalar 0 for what is absent.
+/// AttentionGrad(dy, Q, K, V, mask, past_key, past_value, dpresent_key, dpresent_value, dqk_matmul_output) {those of Attention;
+/// only_present: no gradient reaches Y, dy only lends its shape} -> dQ, dK, dV, dmask, dpast_key, dpast_value; a scalar 0 for what is absent.
 const Op attention_grad = {
     .name = "AttentionGrad",
     .domain = kInternalDomain,

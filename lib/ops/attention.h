@@ -17,12 +17,12 @@ class AttentionMaths {
   double scale, softcap;
 
   Tensor output() const;  ///< [batch, heads, queries, value_size]
-  /// Gradients of q, k, v (past included) for that of the output, and of what was added to the scores, [batch, heads, queries,
-  /// keys].
+  /// Gradients of q, k, v (past included) for that of the output and, where given, of `scores`, and of what was added to the
+  /// scores, [batch, heads, queries, keys].
   struct Gradients {
     Tensor q, k, v, bias;
   };
-  Gradients gradients(const Tensor& dy) const;
+  Gradients gradients(const Tensor& dy, const Tensor* dscores = nullptr) const;
   /// The gradient of a float mask, which input 3 is: that of what was added, summed where the mask was broadcast.
   Tensor mask_gradient(const Tensor& bias) const;
   int64_t past() const { return past_; }

@@ -161,12 +161,14 @@ Tensor AttentionMaths::output() const {
 }
 
 /// dV = P^T dY; dS = P (dP - sum(P dP)), dP = dY V^T; through the cap by 1 - tanh^2; dQ = scale dS K, dK = scale dS^T Q.
-AttentionMaths::Gradients AttentionMaths::gradients(const Tensor& dy) const {
+/// What reaches the shown scores joins where the mode takes them.
+AttentionMaths::Gradients AttentionMaths::gradients(const Tensor& dy, const Tensor* dscores) const {
   Gradients g{Tensor(DataType::float64, q.dims()), Tensor(DataType::float64, k.dims()), Tensor(DataType::float64, v.dims()),
               Tensor(DataType::float64, probabilities.dims())};
   const auto dbias = g.bias.mutable_data<double>();
   const auto dq = g.q.mutable_data<double>(), dk = g.k.mutable_data<double>(), dv = g.v.mutable_data<double>();
   const auto p = probabilities.data<double>(), tanhs = capped_.data<double>(), up = dy.data<double>();
+  const auto shown = [&](int64_t r, int64_t j) { return dscores ? dscores->data<double>()[r * keys + j] : 0; };
   parallel_for(batch, 1, [&](int64_t begin, int64_t end) {
     std::vector<double> dp(static_cast<size_t>(keys));
     for (int64_t r = begin * heads * queries; r < end * heads * queries; ++r) {
@@ -174,7 +176,7 @@ AttentionMaths::Gradients AttentionMaths::gradients(const Tensor& dy) const {
       double sum = 0;
       for (int64_t j = 0; j < keys; ++j) {
         const int64_t at = row(v, b, h, j) - v.data<double>().data();
-        dp[j] = 0;
+        dp[j] = mode_ == 3 ? shown(r, j) : 0;
         for (int64_t d = 0; d < value_size; ++d) {
           dp[j] += up[r * value_size + d] * v.data<double>()[at + d];
           dv[at + d] += up[r * value_size + d] * p[r * keys + j];
@@ -183,7 +185,9 @@ AttentionMaths::Gradients AttentionMaths::gradients(const Tensor& dy) const {
       }
       const double* from = row(q, b, h, i);
       for (int64_t j = 0; j < keys; ++j) {
-        const double tanh = tanhs[r * keys + j], slope = p[r * keys + j] * (dp[j] - sum), ds = scale * slope * (1 - tanh * tanh);
+        const double tanh = tanhs[r * keys + j], slope = p[r * keys + j] * (dp[j] - sum) + (mode_ == 2 ? shown(r, j) : 0);
+        const double capped = slope + (mode_ == 1 ? shown(r, j) : 0);
+        const double ds = scale * (capped * (1 - tanh * tanh) + (mode_ == 0 ? shown(r, j) : 0));
         dbias[r * keys + j] = slope;
         const int64_t at = row(k, b, h, j) - k.data<double>().data();
         for (int64_t d = 0; d < head_size; ++d) {

@@ -124,16 +124,25 @@ Cost cost(const InferContext& c) { return {.flops = checked_mul(2, known_element
 /// Scale and bias; mean and variance are statistics.
 std::vector<int> parameters(const Node&) { return {1, 2}; }
 
+/// Of given statistics: dmean = -dbias scale / sigma, dvar = -dscale scale / (2 sigma^2), sigma^2 = var + epsilon.
+void statistics_gradient(GradientContext& c, ValueId dscale, ValueId dbias) {
+  const ValueId epsilon = c.scalar(static_cast<double>(c.node().get<float>("epsilon", 1e-5f)), c.input(4));
+  const ValueId squared = c.add("Add", {c.input(4), epsilon});
+  const auto share = [&](ValueId grad, ValueId by) { return c.add("Div", {c.add("Mul", {grad, c.input(1)}), by}); };
+  if (c.wants(3)) c.set_grad(3, c.add("Neg", {share(dbias, c.add("Sqrt", {squared}))}));
+  if (c.wants(4)) c.set_grad(4, c.add("Mul", {share(dscale, squared), c.scalar(-0.5, c.input(4))}));
+}
+
 void gradient(GradientContext& c) {
   if (!per_channel(c.node())) c.fail("cannot be differentiated with spatial=0");
   const bool train = training(c.node());
-  if (!train && (c.wants(3) || c.wants(4))) c.fail("cannot be differentiated with respect to its mean and variance");
   if (c.grad_output(0) == kNone) return;
   const std::vector<Attribute> attributes = {{"epsilon", c.node().get<float>("epsilon", 1e-5f), {}},
                                              {"training_mode", int64_t{train}, {}}};
   const auto grads = c.add_many("BatchNormalizationGrad", {c.input(0), c.input(1), c.input(3), c.input(4), c.grad_output()}, 3,
                                 attributes);
   for (size_t i = 0; i < 3; ++i) c.set_grad(i, grads[i]);
+  if (!train && (c.wants(3) || c.wants(4))) statistics_gradient(c, grads[1], grads[2]);
 }
 
 /// The bounds of the Relu or Clip that was taken in.
@@ -147,7 +156,7 @@ std::optional<Bounds> bounds_of(const std::vector<ElementOp>& activations) {
 bool lower(LowerContext& c) {
   const bool train = training(c.node());
   const Layout layout = own_layout(c, 0);
-  if (c.type(0) != DataType::float32 || !per_channel(c.node()) || !layout.channels() || element_count(c.dims(0)) == 0 ||
+  if (c.type(0) != DataType::float32 || !c.has_output(0) || !per_channel(c.node()) || !layout.channels() || element_count(c.dims(0)) == 0 ||
       c.output_dims(0) != c.dims(0) || (train && (!c.has_output(1) || !c.has_output(2))) || c.has_output(3)) {
     return false;
   }

@@ -31,7 +31,7 @@ Operand plain(LowerContext& c, size_t i) { return c.read(i, Layout::plain(c.type
 
 bool lower_class_loss(LowerContext& c, bool logarithms) {
   auto p = problem(c, logarithms);
-  if (!p) return false;
+  if (!p || !c.has_output(0)) return false;
   p->log_prob = c.has_output(1);
   std::vector<Operand> args = {plain(c, 0), plain(c, 1)};
   if (p->weights) args.push_back(plain(c, 2));

@@ -87,6 +87,7 @@ void gradient(GradientContext& c) {
 }
 
 bool lower(LowerContext& c) {
+  if (!c.has_output(0)) return false;  // indices alone
   return lower_pool(c, pool_problem(c.node(), c.type(0), c.dims(0), c.output_dims(0), PoolKind::max)) ||
          lower_pool_loop(c, PoolLoopProblem::Kind::max);
 }

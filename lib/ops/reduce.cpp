@@ -20,7 +20,7 @@ int axes_input_since(const Node& node) { return node.op_type == "ReduceSum" ? 13
 
 bool is_reducible(DataType type) { return is_numeric(type) || is_boolean(type); }
 
-/// Which axes go; no axes given means all of them, or none with noop_with_empty_axes.
+/// Which axes go; no axes given means all of them, or none with noop_with_empty_axes: each element is then a sum of its own.
 std::vector<bool> reduced_axes(const Node& node, const std::vector<int64_t>& axes, int64_t rank) {
   const bool all = axes.empty() && (node.version < axes_input_since(node) || node.get<int64_t>("noop_with_empty_axes", 0) == 0);
   std::vector<bool> reduced(static_cast<size_t>(rank), all);
@@ -129,7 +129,6 @@ void evaluate(EvaluateContext& c) {
   const Tensor& x = c.input(0);
   const auto axes = c.integers_from("axes", 1, axes_input_since(c.node())).value_or(std::vector<int64_t>());
   const auto reduced = reduced_axes(c.node(), axes, x.rank());
-  if (std::none_of(reduced.begin(), reduced.end(), [](bool r) { return r; }) && c.has_input(1) && axes.empty()) return c.set(0, x);
   dispatch_numeric(x.type(), [&]<class T>() {
     Tensor y(x.type(), result_dims(x.dims(), reduced, keeps_dims(c.node())));
     const auto in = x.data<T>();
@@ -292,7 +291,7 @@ void extremum_gradient(GradientContext& c) {
   const ValueId hit = c.add("Matches", {c.input(0), spread(c.output())});
   std::vector<ValueId> inputs = {hit};
   if (!spread.axes.empty()) inputs.push_back(integers(c, spread.axes));
-  const ValueId count = c.add("ReduceSum", std::move(inputs));
+  const ValueId count = c.add("ReduceSum", std::move(inputs), {spread.attributes.back()});
   c.set_grad(0, product(c, spread(c.grad_output()), c.add("Div", {hit, count})));
 }
 
@@ -325,8 +324,6 @@ bool lower_fold(LowerContext& c) {
   const auto reduced = lowered_axes(c);
   const Dims dims = c.dims(0);
   if (!reduced || c.type(0) != DataType::float32 || element_count(dims) == 0) return false;
-  const bool none = std::none_of(reduced->begin(), reduced->end(), [](bool r) { return r; });
-  if (none && c.has_input(1)) return false;  // noop_with_empty_axes: x itself
   const Operand x = c.read(0, Layout::plain(DataType::float32, dims));
   c.step(reduce(kKind, kFinish, dims, *reduced), {x, c.write(0, Layout::plain(DataType::float32, c.output_dims(0)))}, "loop");
   return true;

@@ -21,10 +21,17 @@ void evaluate(EvaluateContext& c) {
 }
 
 void gradient(GradientContext& c) {
-  if (c.grad_output(1) != kNone) c.fail("cannot be differentiated through its second output, log_prob");
   if (c.wants(2)) c.fail("cannot be differentiated with respect to its weights");
   if (!c.wants(0)) return;
-  c.set_grad(0, c.add("SoftmaxCrossEntropyLossGrad", {c.input(0), c.input(1), c.input(2), c.grad_output()}, c.node().attributes));
+  ValueId grad = kNone;
+  if (c.grad_output(0) != kNone) {
+    grad = c.add("SoftmaxCrossEntropyLossGrad", {c.input(0), c.input(1), c.input(2), c.grad_output(0)}, c.node().attributes);
+  }
+  if (c.grad_output(1) != kNone) {
+    const ValueId through = c.add("LogSoftmaxGrad", {c.output(1), c.grad_output(1)}, {{"axis", int64_t{1}, {}}});
+    grad = grad == kNone ? through : c.add("Add", {grad, through});
+  }
+  c.set_grad(0, grad);
 }
 
 void infer_grad(InferContext& c) {

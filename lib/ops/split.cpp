@@ -96,18 +96,37 @@ bool lower(LowerContext& c) {
   std::vector<Box> boxes;
   Dims at(c.dims(0).size(), 0);
   for (size_t i = 0; i < c.node().outputs.size(); ++i) {
-    if (c.has_output(i)) boxes.push_back({i, at});
+    if (!c.has_output(i)) return false;  // its size is not at hand
+    boxes.push_back({i, at});
     at[axis] += c.output_dims(i)[axis];
   }
   return lower_cut(c, 0, boxes);
 }
 
+/// Sizes of all parts, as far as they are known without running.
+std::vector<int64_t> constant_parts(const GradientContext& c, int64_t axis) {
+  if (c.node().has("split")) return c.node().get<std::vector<int64_t>>("split", {});
+  if (c.input(1) != kNone) return c.constant(c.input(1)) ? c.constant(c.input(1))->to_int64s() : std::vector<int64_t>{};
+  const Dim& size = (*c.type(c.input(0)).dims)[static_cast<size_t>(axis)];
+  return size.known() ? equal_parts(size.value(), static_cast<int64_t>(c.node().outputs.size()), c.node().version) : std::vector<int64_t>{};
+}
+
+/// What stands in the place of part i, which is not an output.
+ValueId omitted_part(GradientContext& c, size_t i) {
+  const Type& type = c.type(c.input(0));
+  if (!type.has_rank()) c.fail("cannot be differentiated: output " + std::to_string(i) + " is omitted, and the input's rank is unknown");
+  const int64_t axis = normalize_axis(c.node().get<int64_t>("axis", 0), type.rank());
+  const auto parts = constant_parts(c, axis);
+  if (parts.size() != c.node().outputs.size()) c.fail("cannot be differentiated: output " + std::to_string(i) + " is omitted, and its size is not constant");
+  const int64_t begin = std::accumulate(parts.begin(), parts.begin() + static_cast<int64_t>(i), int64_t{0});
+  return c.add("Slice", {c.input(0), integers(c, {begin}), integers(c, {begin + parts[i]}), integers(c, {axis})});
+}
+
 void gradient(GradientContext& c) {
   std::vector<ValueId> parts;
   for (size_t i = 0; i < c.node().outputs.size(); ++i) {
-    const ValueId grad = c.grad_output(i);
-    if (c.output(i) == kNone) c.fail("cannot be differentiated: output " + std::to_string(i) + " is omitted");
-    parts.push_back(grad != kNone ? grad : c.add("ExpandLike", {c.scalar(0, c.input(0)), c.output(i)}));
+    const ValueId grad = c.grad_output(i), part = c.output(i);
+    parts.push_back(grad != kNone ? grad : c.add("ExpandLike", {c.scalar(0, c.input(0)), part != kNone ? part : omitted_part(c, i)}));
   }
   c.set_grad(0, c.add("Concat", std::move(parts), {{"axis", c.node().get<int64_t>("axis", 0), {}}}));
 }

@@ -114,12 +114,12 @@ class AttentionParts {
   /// dV = P^T dY; dS through the softmax and the cap; dQ = scale dS K, dK = scale dS^T Q.
   void go_back() {
     const ValueId dy = by_heads(node_.inputs[0], heads_);
-    const ValueId dp = b_.add("MatMul", {dy, b_.turned(all_v_)});
+    const ValueId dp = with_shown(3, b_.add("MatMul", {dy, b_.turned(all_v_)}));
     const ValueId sum = b_.add("ReduceSum", {b_.add("Mul", {p_, dp}), b_.list({-1})});
-    dbias_ = b_.add("Mul", {p_, b_.add("Sub", {dp, sum})});
-    ValueId ds = dbias_;
+    dbias_ = with_shown(2, b_.add("Mul", {p_, b_.add("Sub", {dp, sum})}));
+    ValueId ds = with_shown(1, dbias_);
     if (tanh_ != kNone) ds = b_.add("Mul", {ds, b_.add("Sub", {b_.number(1), b_.add("Mul", {tanh_, tanh_})})});
-    ds = b_.add("Mul", {ds, scale_});
+    ds = b_.add("Mul", {with_shown(0, ds), scale_});
     dq_ = b_.add("MatMul", {ds, all_k_});
     dk_ = shared(b_.add("MatMul", {b_.turned(ds), q_}), head_size_);
     dv_ = shared(b_.add("MatMul", {b_.turned(p_), dy}), value_size_);
@@ -147,6 +147,12 @@ class AttentionParts {
   bool is_float_of_known_size(size_t i) const {
     const Type& type = facts_.type(input(i));
     return type.elem_type == DataType::float32 && type.known_dims();
+  }
+
+  /// The gradient x, and that of the scores that Attention shows, where they are taken at this point.
+  ValueId with_shown(int64_t mode, ValueId x) {
+    if (!node_.has_input(9) || node_.get<int64_t>("qk_matmul_output_mode", 0) != mode) return x;
+    return b_.add("Add", {x, node_.inputs[9]});
   }
 
   bool reads_mask() const {

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "lib/base/error.h"
 #include "lib/kernels/reorder.h"
 #include "lib/ops/op.h"
@@ -91,13 +93,22 @@ bool lower_view(Compiler& c, const Group& group, const Node& node) {
   return true;
 }
 
+/// Nothing to make, or sums of nothing: kernels divide by sizes, the reference loops over them.
+bool is_without_elements(const Compiler& c, const Node& node) {
+  const auto empty = [&](ValueId v) {
+    const auto dims = v == kNone ? std::nullopt : c.facts().type(v).known_dims();
+    return dims && element_count(*dims) == 0;
+  };
+  return (!node.inputs.empty() && empty(node.inputs[0])) || std::any_of(node.outputs.begin(), node.outputs.end(), empty);
+}
+
 }  // namespace
 
 bool lower_anchor(Compiler& compiler, const Group& group) {
   const Node& node = compiler.graph().node(group.anchor);
   const Op* op = find_op(node);
   if (op->is_view) return lower_view(compiler, group, node);
-  if (!op->lower) return false;
+  if (!op->lower || is_without_elements(compiler, node)) return false;
   Lowering lowering(compiler, group);
   return op->lower(lowering);
 }

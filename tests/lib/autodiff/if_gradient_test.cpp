@@ -16,37 +16,44 @@ GradientCheck when(bool c, bool d = false) {
   return options;
 }
 
-TEST(IfGradient, FlowsThroughEitherBranch) {
+GRADIENT_TEST(IfGradient, FlowsThroughEitherBranch) {
   const std::string text = R"(graph g (c: bool[], d: bool[], x: float[n,3], w: float[3,4], v: float[3,4]) -> (y) opset 17 {
     h = Tanh(x)
     y = If(c) {then_branch = graph () -> (t) { t = MatMul(h, w) },
                else_branch = graph () -> (e) { m = MatMul(h, v)  e = Sigmoid(m) }}
   })";
-  EXPECT_EQ(check_gradients(text, when(true)), "");
-  EXPECT_EQ(check_gradients(text, when(false)), "");
+  EXPECT_GRADIENTS(text, when(true));
+  EXPECT_GRADIENTS(text, when(false));
 }
 
-TEST(IfGradient, IsZeroForWhatTheOtherBranchReads) {
+GRADIENT_TEST(IfGradient, IsZeroForWhatTheOtherBranchReads) {
   const std::string text = R"(graph g (c: bool[], d: bool[], x: float[n,3], w: float[3], v: float[3]) -> (y) opset 17 {
     h = If(c) {then_branch = graph () -> (t) { t = Mul(x, w) }, else_branch = graph () -> (e) { e = Identity(x) }}
     y = Mul(h, v)
   })";
-  EXPECT_EQ(check_gradients(text, when(true)), "");
-  EXPECT_EQ(check_gradients(text, when(false)), "");
+  EXPECT_GRADIENTS(text, when(true));
+  EXPECT_GRADIENTS(text, when(false));
 }
 
-TEST(IfGradient, SumsSeveralOutputsAndSeveralReaders) {
+GRADIENT_TEST(IfGradient, OfScalars) {
+  const std::string text = R"(graph g (c: bool[], d: bool[1], x: float[], w: float[]) -> (y) opset 17 {
+    y = If(d) {then_branch = graph () -> (t) { t = Mul(x, w) }, else_branch = graph () -> (e) { e = Exp(w) }}
+  })";
+  for (const bool d : {true, false}) EXPECT_GRADIENTS(text, {.feeds = {{"c", Tensor::scalar(d)}, {"d", Tensor::of<bool>({1}, {d})}}});
+}
+
+GRADIENT_TEST(IfGradient, SumsSeveralOutputsAndSeveralReaders) {
   const std::string text = R"(graph g (c: bool[], d: bool[], x: float[2,3], w: float[2,3]) -> (y) opset 17 {
     a, b = If(c) {then_branch = graph () -> (t, u) { t = Mul(x, w)  u = Exp(t) },
                   else_branch = graph () -> (e, f) { e = Sub(x, w)  f = Mul(e, e) }}
     s = Mul(a, x)
     y = Add(s, b)
   })";
-  EXPECT_EQ(check_gradients(text, when(true)), "");
-  EXPECT_EQ(check_gradients(text, when(false)), "");
+  EXPECT_GRADIENTS(text, when(true));
+  EXPECT_GRADIENTS(text, when(false));
 }
 
-TEST(IfGradient, GoesIntoNestedBranches) {
+GRADIENT_TEST(IfGradient, GoesIntoNestedBranches) {
   const std::string text = R"(graph g (c: bool[], d: bool[], x: float[2,3], w: float[2,3], v: float[2,3]) -> (y) opset 17 {
     h = Tanh(w)
     y = If(c) {
@@ -57,11 +64,11 @@ TEST(IfGradient, GoesIntoNestedBranches) {
       else_branch = graph () -> (e) { e = Mul(v, v) }}
   })";
   for (const bool c : {true, false}) {
-    for (const bool d : {true, false}) EXPECT_EQ(check_gradients(text, when(c, d)), "") << c << d;
+    for (const bool d : {true, false}) EXPECT_GRADIENTS(text, when(c, d)) << c << d;
   }
 }
 
-TEST(IfGradient, BranchesMayMakeDifferentShapes) {
+GRADIENT_TEST(IfGradient, BranchesMayMakeDifferentShapes) {
   const std::string text = R"(graph g (c: bool[], d: bool[], x: float[2,3], w: float[2,3]) -> (y) opset 17 {
     h = If(c) {then_branch = graph () -> (t) { t = Concat(x, w) {axis = 0} }, else_branch = graph () -> (e) { e = Mul(x, w) }}
     k = Mul(h, h)
@@ -69,9 +76,9 @@ TEST(IfGradient, BranchesMayMakeDifferentShapes) {
   })";
   GradientCheck options = when(true);
   options.output_is_loss = true;
-  EXPECT_EQ(check_gradients(text, options), "");
+  EXPECT_GRADIENTS(text, options);
   options.feeds["c"] = Tensor::scalar(false);
-  EXPECT_EQ(check_gradients(text, options), "");
+  EXPECT_GRADIENTS(text, options);
 }
 
 TEST(IfGradient, NamesTheNodeInABranchThatStopsIt) {

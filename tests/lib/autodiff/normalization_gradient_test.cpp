@@ -7,13 +7,7 @@
 namespace espalier::testing {
 namespace {
 
-std::string one(const std::string& declared, const std::string& node, const std::string& constants = "", int opset = 17) {
-  return "graph g (" + declared + ") -> (y) opset " + std::to_string(opset) + " { " + constants + "\n y = " + node + " }";
-}
-
-#define EXPECT_GRADIENTS(...) EXPECT_EQ(check_gradients(__VA_ARGS__), "")
-
-TEST(NormalizationGradient, OfRows) {
+GRADIENT_TEST(NormalizationGradient, OfRows) {
   EXPECT_GRADIENTS(one("x: float[n,3,5], s: float[5], b: float[5]", "LayerNormalization(x, s, b)"));
   EXPECT_GRADIENTS(one("x: float[n,3,4], s: float[3,4], b: float[3,4]", "LayerNormalization(x, s, b) {axis = 1, epsilon = 0.1}"));
   EXPECT_GRADIENTS(one("x: float[n,3,4], s: float[4], b: float[3,4]", "LayerNormalization(x, s, b) {axis = 1}")) << "a scale that is broadcast";
@@ -22,7 +16,7 @@ TEST(NormalizationGradient, OfRows) {
   EXPECT_GRADIENTS(one("x: float[n,3,4], s: float[3,4]", "RMSNormalization(x, s) {axis = -2, epsilon = 0.01}", "", 23));
 }
 
-TEST(NormalizationGradient, OfChannels) {
+GRADIENT_TEST(NormalizationGradient, OfChannels) {
   EXPECT_GRADIENTS(one("x: float[n,3,5], s: float[3], b: float[3]", "InstanceNormalization(x, s, b)"));
   EXPECT_GRADIENTS(one("x: float[n,2,3,2], s: float[2], b: float[2]", "InstanceNormalization(x, s, b) {epsilon = 0.1}"));
   EXPECT_GRADIENTS(one("x: float[n,4,3], s: float[4], b: float[4]", "GroupNormalization(x, s, b) {num_groups = 2}", "", 21));
@@ -30,7 +24,7 @@ TEST(NormalizationGradient, OfChannels) {
   EXPECT_GRADIENTS(one("x: float[n,6,2], s: float[3], b: float[3]", "GroupNormalization(x, s, b) {num_groups = 3}", "", 18));
 }
 
-TEST(NormalizationGradient, WithoutParameters) {
+GRADIENT_TEST(NormalizationGradient, WithoutParameters) {
   EXPECT_GRADIENTS(one("x: float[n,3,2,2]", "MeanVarianceNormalization(x)"));
   EXPECT_GRADIENTS(one("x: float[n,3,2,2]", "MeanVarianceNormalization(x) {axes = [1,2,3]}"));
   for (const std::string axis : {"0", "1", "-1"}) {
@@ -42,7 +36,7 @@ TEST(NormalizationGradient, WithoutParameters) {
   EXPECT_GRADIENTS(one("x: float[n,5,2,2]", "LRN(x) {size = 4, alpha = 1.0, beta = 0.5}"), {.low = -2, .high = 2});
 }
 
-TEST(LpPoolGradient, InWindowsAndGlobally) {
+GRADIENT_TEST(LpPoolGradient, InWindowsAndGlobally) {
   for (const std::string p : {"1", "2", "3"}) {
     EXPECT_GRADIENTS(one("x: float[n,2,4,4]", "GlobalLpPool(x) {p = " + p + "}"));
     EXPECT_GRADIENTS(one("x: float[n,2,5]", "LpPool(x) {kernel_shape = [3], strides = [2], pads = [1,1], p = " + p + "}"));
@@ -50,31 +44,31 @@ TEST(LpPoolGradient, InWindowsAndGlobally) {
   EXPECT_GRADIENTS(one("x: float[n,1,5,4]", "LpPool(x) {kernel_shape = [2,2], ceil_mode = 1, strides = [2,2]}", "", 18));
 }
 
-TEST(ReductionGradient, OfProductsWithZerosToo) {
+GRADIENT_TEST(ReductionGradient, OfProductsWithZerosToo) {
   EXPECT_GRADIENTS(one("x: float[n,3,4]", "ReduceProd(x) {axes = [1]}"));
   EXPECT_GRADIENTS(one("x: float[n,3,2]", "ReduceProd(x) {axes = [0,2], keepdims = 0}"));
   EXPECT_GRADIENTS(one("x: float[2,3]", "ReduceProd(x)"));
   EXPECT_GRADIENTS(one("x: float[2,3]", "ReduceProd(x) {axes = [1]}"), {.feeds = {{"x", Tensor::of<float>({2, 3}, {0, 2, 3, 0, 5, 0})}}});
 }
 
-TEST(ReductionGradient, EqualExtremaShareIt) {
+GRADIENT_TEST(ReductionGradient, EqualExtremaShareIt) {
   const std::string text = "graph g (x: float[4]) -> (y) { m = ReduceMax(x) {keepdims = 0}\n w: float[] = 3\n y = Mul(m, w) }";
   EXPECT_GRADIENTS(text);
   EXPECT_GRADIENTS(one("x: float[n,3,4]", "ReduceMin(x) {axes = [0,2]}"));
 }
 
-TEST(ElementGradient, RestOfADivision) {
+GRADIENT_TEST(ElementGradient, RestOfADivision) {
   EXPECT_GRADIENTS(one("a: float[n,5], b: float[5]", "Mod(a, b) {fmod = 1}"), {.low = 0.7, .high = 4.1});
   EXPECT_GRADIENTS(one("a: float[n,1]", "Mod(a, c) {fmod = 1}", "c: float[3] = {1.5, -0.75, 0.45}"), {.low = -2, .high = 2});
 }
 
-TEST(ElementGradient, SlopesBelowZero) {
+GRADIENT_TEST(ElementGradient, SlopesBelowZero) {
   EXPECT_GRADIENTS(one("x: float[n,3,4], s: float[3,1]", "PRelu(x, s)"));
   EXPECT_GRADIENTS(one("x: float[n,12]", "Selu(x) {alpha = 0.8, gamma = 1.3}"), {.low = -3, .high = 3});
   EXPECT_GRADIENTS(one("x: float[n,12]", "Celu(x) {alpha = 2.5}"), {.low = -3, .high = 3});
 }
 
-TEST(EinsumGradient, OfProductsSumsAndBroadcasts) {
+GRADIENT_TEST(EinsumGradient, OfProductsSumsAndBroadcasts) {
   for (const std::string equation : {"ij,jk->ik", "bij,bjk->bik", "bhqd,bhkd->bhqk", "bhqk,bkhd->bqhd", "i,j->ij", "ij,ij->", "ij,kj->ki"}) {
     const auto comma = equation.find(','), arrow = equation.find('-');
     const auto dims = [](const std::string& labels) {
@@ -91,7 +85,7 @@ TEST(EinsumGradient, OfProductsSumsAndBroadcasts) {
   EXPECT_GRADIENTS(one("a: float[n,2,3], b: float[3,4]", "Einsum(a, b) {equation = \"...j,jk->...k\"}"));
 }
 
-TEST(MatMulGradient, OfStacksVectorsAndBroadcasts) {
+GRADIENT_TEST(MatMulGradient, OfStacksVectorsAndBroadcasts) {
   EXPECT_GRADIENTS(one("a: float[n,2,3,4], b: float[n,2,4,3]", "MatMul(a, b)"));
   EXPECT_GRADIENTS(one("a: float[n,1,3,4], b: float[2,4,2]", "MatMul(a, b)"));
   EXPECT_GRADIENTS(one("a: float[3,4], b: float[n,4,2]", "MatMul(a, b)"));
@@ -100,7 +94,7 @@ TEST(MatMulGradient, OfStacksVectorsAndBroadcasts) {
   EXPECT_GRADIENTS(one("a: float[n,2,3,4], b: float[4,2]", "MatMul(a, b)"));
 }
 
-TEST(AttentionGradient, EveryFormAndAttribute) {
+GRADIENT_TEST(AttentionGradient, EveryFormAndAttribute) {
   const std::string four = "q: float[n,2,3,4], k: float[n,2,5,4], v: float[n,2,5,3]";
   for (const std::string attributes : {"", "{scale = 0.3}", "{is_causal = 1}", "{softcap = 0.7}"}) {
     EXPECT_GRADIENTS(one(four, "Attention(q, k, v) " + attributes, "", 23)) << attributes;
@@ -110,7 +104,7 @@ TEST(AttentionGradient, EveryFormAndAttribute) {
   EXPECT_GRADIENTS(one("q: float[n,2,8], k: float[n,3,4], v: float[n,3,6]", "Attention(q, k, v) {q_num_heads = 4, kv_num_heads = 2}", "", 23));
 }
 
-TEST(AttentionGradient, OfTheMaskThePastAndThePresent) {
+GRADIENT_TEST(AttentionGradient, OfTheMaskThePastAndThePresent) {
   const std::string four = "q: float[n,2,3,4], k: float[n,2,5,4], v: float[n,2,5,3]";
   for (const std::string mask : {"3,5", "2,1,5", "n,1,3,5", "n,2,3,5", "3,1", "3,4"}) {
     for (const std::string attributes : {"", "{softcap = 0.7}", "{is_causal = 1}"}) {
@@ -126,7 +120,19 @@ TEST(AttentionGradient, OfTheMaskThePastAndThePresent) {
   EXPECT_GRADIENTS("graph g (" + past + ") -> (z) opset 23 { y, p, w" + end + "\n a = ReduceMean(y)\n b = ReduceSumSquare(p)\n c = ReduceSumSquare(w)\n d = Mul(a, b)\n z = Add(d, c) }");
 }
 
-TEST(EinsumGradient, OfDiagonalsAndBroadcastLabels) {
+GRADIENT_TEST(AttentionGradient, ThroughTheScoresThatItShows) {
+  const std::string inputs = "graph g (q: float[n,4,3,4], k: float[n,2,5,4], v: float[n,2,5,3], m: float[3,5]) -> (z) opset 23 ";
+  for (const std::string mode : {"0", "1", "2", "3"}) {
+    for (const std::string cap : {"", ", softcap = 0.7"}) {
+      const std::string node = "y, pk, pv, z = Attention(q, k, v, m) {qk_matmul_output_mode = " + mode + cap + "}";
+      EXPECT_GRADIENTS(inputs + "{ " + node + " }") << node << ": alone";
+      EXPECT_GRADIENTS(inputs + "{ y, _, _, w = Attention(q, k, v, m) {qk_matmul_output_mode = " + mode + cap +
+                       "}\n a = ReduceSumSquare(y) {keepdims = 0}\n z = Mul(w, a) }") << node;
+    }
+  }
+}
+
+GRADIENT_TEST(EinsumGradient, OfDiagonalsAndBroadcastLabels) {
   for (const std::string equation : {"ii->i", "ii->", "iij->ij", "iji->j", "iji->i"}) {
     const std::string dims = equation[2] == '-' ? "3,3" : equation[1] == 'i' ? "3,3,2" : "3,2,3";
     EXPECT_GRADIENTS(one("a: float[" + dims + "]", "Einsum(a) {equation = \"" + equation + "\"}")) << equation;
@@ -139,14 +145,14 @@ TEST(EinsumGradient, OfDiagonalsAndBroadcastLabels) {
   }
 }
 
-TEST(RotaryEmbeddingGradient, TurnsBack) {
+GRADIENT_TEST(RotaryEmbeddingGradient, TurnsBack) {
   const std::string caches = "c: float[5,2] = fill(1)\n s: float[5,2] = fill(2)\n p: int64[2,3] = {0, 1, 2, 4, 3, 1}";
   EXPECT_GRADIENTS(one("x: float[2,2,3,4]", "RotaryEmbedding(x, c, s, p)", caches, 23));
   EXPECT_GRADIENTS(one("x: float[2,2,3,6]", "RotaryEmbedding(x, c, s, p) {interleaved = 1, rotary_embedding_dim = 4}", caches, 23));
   EXPECT_GRADIENTS(one("x: float[2,3,8]", "RotaryEmbedding(x, c, s, p) {num_heads = 2}", caches, 23));
 }
 
-TEST(LossGradient, OfClassesWithEveryAttribute) {
+GRADIENT_TEST(LossGradient, OfClassesWithEveryAttribute) {
   for (const std::string dims : {"", ",3", ",2,2"}) {
     const Dims places = dims.empty() ? Dims{2} : dims == ",3" ? Dims{2, 3} : Dims{2, 2, 2};
     std::vector<int64_t> labels;

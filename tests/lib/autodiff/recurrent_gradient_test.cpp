@@ -42,9 +42,7 @@ std::string graph_of(const std::string& op, const Shape& s, const std::string& a
   return "graph g (" + inputs + ") -> (y) opset 17 { " + body + " y = Concat(" + parts + ") {axis = 0} }";
 }
 
-#define EXPECT_GRADIENTS(...) EXPECT_EQ(check_gradients(__VA_ARGS__), "")
-
-TEST(RecurrentGradient, Lstm) {
+GRADIENT_TEST(RecurrentGradient, Lstm) {
   const Shape one{.gates = 4, .cell = true}, two{.gates = 4, .directions = 2, .cell = true};
   EXPECT_GRADIENTS(graph_of("LSTM", one, ""));
   EXPECT_GRADIENTS(graph_of("LSTM", one, "direction = \"reverse\""));
@@ -54,13 +52,13 @@ TEST(RecurrentGradient, Lstm) {
   EXPECT_GRADIENTS(graph_of("LSTM", one, "", true)) << "only the last states are used";
 }
 
-TEST(RecurrentGradient, LstmWithPeepholes) {
+GRADIENT_TEST(RecurrentGradient, LstmWithPeepholes) {
   EXPECT_GRADIENTS(graph_of("LSTM", {.gates = 4, .cell = true, .peepholes = true}, ""));
   EXPECT_GRADIENTS(graph_of("LSTM", {.gates = 4, .directions = 2, .cell = true, .peepholes = true}, ""));
   EXPECT_GRADIENTS(graph_of("LSTM", {.gates = 4, .cell = true, .peepholes = true}, "input_forget = 1, clip = 0.9"));
 }
 
-TEST(RecurrentGradient, LstmWithOtherActivations) {
+GRADIENT_TEST(RecurrentGradient, LstmWithOtherActivations) {
   const Shape one{.gates = 4, .cell = true};
   for (const std::string f : {"Affine", "LeakyRelu", "ScaledTanh", "HardSigmoid", "Elu", "Softsign", "Softplus", "Relu", "ThresholdedRelu"}) {
     EXPECT_GRADIENTS(graph_of("LSTM", one, "activations = [\"Sigmoid\", \"" + f + "\", \"Tanh\"]")) << f;
@@ -69,13 +67,13 @@ TEST(RecurrentGradient, LstmWithOtherActivations) {
   }
 }
 
-TEST(RecurrentGradient, ClipStopsIt) {
+GRADIENT_TEST(RecurrentGradient, ClipStopsIt) {
   EXPECT_GRADIENTS(graph_of("LSTM", {.gates = 4, .cell = true}, "clip = 0.7"));
   EXPECT_GRADIENTS(graph_of("GRU", {.gates = 3}, "clip = 0.7"));
   EXPECT_GRADIENTS(graph_of("RNN", {.gates = 1}, "clip = 0.7"));
 }
 
-TEST(RecurrentGradient, Gru) {
+GRADIENT_TEST(RecurrentGradient, Gru) {
   for (const std::string before : {"linear_before_reset = 0", "linear_before_reset = 1"}) {
     EXPECT_GRADIENTS(graph_of("GRU", {.gates = 3}, before));
     EXPECT_GRADIENTS(graph_of("GRU", {.gates = 3}, before + ", direction = \"reverse\""));
@@ -86,14 +84,14 @@ TEST(RecurrentGradient, Gru) {
   }
 }
 
-TEST(RecurrentGradient, Rnn) {
+GRADIENT_TEST(RecurrentGradient, Rnn) {
   EXPECT_GRADIENTS(graph_of("RNN", {.gates = 1}, ""));
   EXPECT_GRADIENTS(graph_of("RNN", {.gates = 1, .directions = 2}, ""));
   EXPECT_GRADIENTS(graph_of("RNN", {.gates = 1, .directions = 2, .batch_first = true}, "activations = [\"Relu\", \"Sigmoid\"]"));
   EXPECT_GRADIENTS(graph_of("RNN", {.gates = 1}, "", true));
 }
 
-TEST(RecurrentGradient, SequencesOfDifferentLengths) {
+GRADIENT_TEST(RecurrentGradient, SequencesOfDifferentLengths) {
   const std::string inputs = "(x: float[4,3,2], w: float[2,8,2], r: float[2,8,2], b: float[2,16], h0: float[2,3,2], c0: float[2,3,2]) -> (y) ";
   EXPECT_GRADIENTS("graph g " + inputs + R"({ lens: int32[3] = {4, 0, 2}
     s, t, u = LSTM(x, w, r, b, lens, h0, c0) {hidden_size = 2, direction = "bidirectional"}
@@ -104,13 +102,13 @@ TEST(RecurrentGradient, SequencesOfDifferentLengths) {
     y = Concat(a, e, f) {axis = 0} })");
 }
 
-TEST(RecurrentGradient, WithoutBiasAndStates) {
+GRADIENT_TEST(RecurrentGradient, WithoutBiasAndStates) {
   EXPECT_GRADIENTS("graph g (x: float[3,2,3], w: float[1,8,3], r: float[1,8,2]) -> (y) { y = LSTM(x, w, r) }");
   EXPECT_GRADIENTS("graph g (x: float[3,2,3], w: float[1,6,3], r: float[1,6,2]) -> (y) { y = GRU(x, w, r) }");
   EXPECT_GRADIENTS("graph g (x: float[3,2,3], w: float[1,2,3], r: float[1,2,2]) -> (y) { y = RNN(x, w, r) }", {.fixed = {"x"}});
 }
 
-TEST(RecurrentGradient, ReverseSequence) {
+GRADIENT_TEST(RecurrentGradient, ReverseSequence) {
   for (const std::string axes : {"time_axis = 0, batch_axis = 1", "time_axis = 1, batch_axis = 0"}) {
     EXPECT_GRADIENTS("graph g (x: float[3,3,2]) -> (y) { lens: int64[3] = {3, 0, 2}\n y = ReverseSequence(x, lens) {" + axes + "} }") << axes;
   }

@@ -39,6 +39,16 @@ TEST(Reduce, AxesAreAnAttributeOrAnInput) {
   expect_near(run_op({"ReduceSum", 13, {number("noop_with_empty_axes", 1)}}, {kX, int64s({})})[0], kX);
 }
 
+TEST(Reduce, WithoutAxesEachElementIsASetOfItsOwn) {
+  const Tensor x = floats({2}, {-2, 3});
+  const auto reduced = [&](const char* op) { return run_op({op, 18, {number("noop_with_empty_axes", 1)}}, {x, int64s({})})[0]; };
+  expect_near(reduced("ReduceSumSquare"), floats({2}, {4, 9}));
+  expect_near(reduced("ReduceL1"), floats({2}, {2, 3}));
+  expect_near(reduced("ReduceL2"), floats({2}, {2, 3}));
+  expect_near(reduced("ReduceLogSumExp"), x);
+  expect_near(reduced("ReduceMax"), x);
+}
+
 TEST(Reduce, TypesAndEmptySets) {
   EXPECT_EQ(run_op({"ReduceSum", 13}, {kX.cast(DataType::int32), int64s({1})})[0], Tensor::of<int32_t>({2, 1}, {2, 3}));
   EXPECT_EQ(run_op({"ReduceMax", 20}, {Tensor::of<bool>({2}, {false, true})})[0], Tensor::of<bool>({1}, {true}));

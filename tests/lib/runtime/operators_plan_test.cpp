@@ -256,5 +256,18 @@ TEST(OperatorsPlan, ProductsByEquation) {
   for (const std::string equation : {"ij->ji", "ij->i", "ij->", "ij->j", "ij"}) expect_fast(of("a: float[3,4]", "Einsum(a) {equation = \"" + equation + "\"}"));
 }
 
+TEST(OperatorsPlan, FirstOutputsMayBeOmitted) {
+  for (const std::string node : {"_, y = Split(x) {axis = 1}", "_, y = MaxPool(x) {kernel_shape = [2,2]}", "_, y = TopK(x, k)", "_, y = Dropout(x)",
+                                 "_, y = LayerNormalization(x, s)", "_, _, y = LayerNormalization(x, s)", "_, y = SoftmaxCrossEntropyLoss(x, l)",
+                                 "_, y, _ = BatchNormalization(x, s, s, s, s) {training_mode = 1}"}) {
+    testing::check_plan("graph g (x: float[2,4,3,4]) -> (y) opset 17 { k: int64[1] = {2}\n s: float[4] = {1, 2, 3, 4}\n l: int64[2,3,4] = {" +
+                   std::string("0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3") + "}\n " + node + " }", {.backward = false});
+  }
+  for (const std::string node : {"_, y = LSTM(x, w, r)", "_, _, y = LSTM(x, w, r)", "_, y = GRU(x, w3, r3)", "_, y = RNN(x, w1, r1)"}) {
+    testing::check_plan("graph g (x: float[3,2,4]) -> (y) opset 17 { w: float[1,8,4] = fill(1)\n r: float[1,8,2] = fill(2)\n w3: float[1,6,4] = fill(1)\n"
+               "r3: float[1,6,2] = fill(2)\n w1: float[1,2,4] = fill(1)\n r1: float[1,2,2] = fill(2)\n " + node + " }", {.backward = false});
+  }
+}
+
 }  // namespace
 }  // namespace espalier
