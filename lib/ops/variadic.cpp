@@ -133,7 +133,7 @@ void sum_gradient(GradientContext& c) { spread(c, c.grad_output()); }
 
 void mean_gradient(GradientContext& c) {
   const auto operands = static_cast<double>(c.node().inputs.size());
-  spread(c, c.add("Mul", {c.grad_output(), c.scalar(1 / operands, c.output())}));
+  spread(c, c.add("Div", {c.grad_output(), c.scalar(operands, c.output())}));
 }
 
 /// Operands that are equal to the result share the gradient.

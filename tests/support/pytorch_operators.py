@@ -67,9 +67,17 @@ def class_loss(function, **options):
     return lambda x: function(x, torch.tensor([[0, 2, 1], [3, 1, 2]]), **options)
 
 
+def straight_through(x, scale, low, high):
+    """Rounded to multiples of `scale` within [low, high] of them; slope 1 there, and 0 outside."""
+    q = (x / scale).round()
+    inside = ((q >= low) & (q <= high)).to(x.dtype)
+    return (q.clamp(low, high) * scale - x * inside).detach() + x * inside
+
+
 SMALL = {"x": (3, 7)}
 IMAGE = {"x": (2, 4, 5, 6)}
 SIGNAL = {"x": (2, 4, 3)}
+COS, SIN = torch.tensor([[0.5, 1], [2, 0.25], [-1, 3]]), torch.tensor([[1, -2], [0.5, 4], [0.75, 1]])
 WEIGHTS = torch.tensor([0.5, 1.0, 2.0, 0.25])
 
 CASES = {
@@ -158,6 +166,63 @@ CASES = {
     "nll_weighted": (SIGNAL, class_loss(F.nll_loss, weight=WEIGHTS, ignore_index=2)),
     "nll_sum": (SIGNAL, class_loss(F.nll_loss, weight=WEIGHTS, reduction="sum")),
     "nll_none": (SIGNAL, class_loss(F.nll_loss, ignore_index=1, reduction="none")),
+    "abs": (SMALL, torch.abs),
+    "atan": (SMALL, torch.atan),
+    "asinh": (SMALL, torch.asinh),
+    "cos": (SMALL, torch.cos),
+    "cosh": (SMALL, torch.cosh),
+    "erf": (SMALL, torch.erf),
+    "exp": (SMALL, torch.exp),
+    "neg": (SMALL, torch.neg),
+    "sin": (SMALL, torch.sin),
+    "sinh": (SMALL, torch.sinh),
+    "tan": (SMALL, torch.tan),
+    "acos": (SMALL, lambda x: torch.acos(0.875 * x)),
+    "asin": (SMALL, lambda x: torch.asin(0.875 * x)),
+    "atanh": (SMALL, lambda x: torch.atanh(0.875 * x)),
+    "log": ({"s": (3, 7)}, torch.log),
+    "sqrt": ({"s": (3, 7)}, torch.sqrt),
+    "reciprocal": ({"s": (3, 7)}, torch.reciprocal),
+    "acosh": ({"s": (3, 7)}, lambda s: torch.acosh(1 + s)),
+    "floor": (SMALL, lambda x: x * torch.floor(3 * x)),
+    "ceil": (SMALL, lambda x: x * torch.ceil(3 * x)),
+    "round": (SMALL, lambda x: x * torch.round(3 * x)),
+    "sign": (SMALL, lambda x: x * torch.sign(3 * x)),
+    "sub": ({"x": (2, 1, 3), "z": (4, 3)}, torch.sub),
+    "div": ({"x": (2, 1, 3), "s": (4, 3)}, torch.div),
+    "max": ({"x": (2, 1, 3), "z": (4, 3)}, torch.maximum),
+    "min": ({"x": (2, 1, 3), "z": (4, 3)}, torch.minimum),
+    "fmod": ({"x": (2, 1, 3), "s": (4, 3)}, lambda x, s: torch.fmod(3 * x, s)),
+    "sum": ({"x": (2, 1, 3), "z": (4, 3), "q": (3,)}, lambda x, z, q: x + z + q),
+    "mean": ({"x": (2, 1, 3), "z": (4, 3), "q": (3,)}, lambda x, z, q: (x + z + q) / 3),
+    "reduce_sum": (IMAGE, lambda x: x.sum((0, 2))),
+    "reduce_log_sum": ({"s": (2, 4, 3)}, lambda s: s.sum(2).log()),
+    "reshape_transpose": (SIGNAL, lambda x: x.reshape(4, 6).t() * x.flatten()[0]),
+    "slice": (IMAGE, lambda x: x[:, 1:3, :, 1::2]),
+    "split": (IMAGE, lambda x: x[:, :, :, :2] * x[:, :, :, 2:4] + x[:, :, :, 4:]),
+    "top_k": (SMALL, lambda x: x.topk(3, 1, largest=False)[0]),
+    "thresholded_relu": (SMALL, lambda x: F.threshold(x, 0.25, 0)),
+    "soft_shrink": (SMALL, lambda x: F.softshrink(x, 0.25)),
+    "hard_shrink": (SMALL, lambda x: F.hardshrink(x, 0.25)),
+    "swish": (SMALL, F.silu),
+    "dft": ({"x": (2, 5)}, lambda x: torch.view_as_real(torch.fft.fft(x, n=7))),
+    "stft": ({"x": (2, 11), "w": (4,)}, lambda x, w: torch.view_as_real(torch.stft(x, 4, 3, window=torch.tensor([0.5, 1, 2, 0.25]), center=False, return_complex=True)).transpose(1, 2) + 0 * w.sum()),
+    "affine_grid": ({"x": (2, 2, 3)}, lambda x: F.affine_grid(x, (2, 1, 3, 4), align_corners=False)),
+    "max_unpool": ({"x": (1, 1, 2, 2)}, lambda x: F.max_unpool2d(x, torch.tensor([[[[5, 7], [13, 15]]]]), 2)),
+    "col2im": ({"x": (2, 12, 6)}, lambda x: F.fold(x, (4, 5), (2, 3), stride=(2, 2), padding=(0, 1))),
+    "compress": (SIGNAL, lambda x: x[:, [0, 3]]),
+    "center_crop_pad": (SIGNAL, lambda x: F.pad(x[:, 1:3], (1, 1))),
+    "reverse_sequence": ({"x": (3, 4, 2)}, lambda x: torch.stack([x[0].flip(0), x[1], torch.cat([x[2, :3].flip(0), x[2, 3:]])])),
+    "rotary_embedding": ({"x": (1, 2, 3, 4)}, lambda x: torch.cat([COS * x[..., :2] - SIN * x[..., 2:], SIN * x[..., :2] + COS * x[..., 2:]], -1)),
+    "upsample": (IMAGE, interpolate("nearest", scale=2)),
+    "global_lp_pool": (IMAGE, lambda x: (x.abs() ** 3).sum((2, 3), keepdim=True) ** (1 / 3)),
+    "hardmax": (SMALL, lambda x: x * F.one_hot(x.argmax(1), 7)),
+    "if": ({"x": (3, 7), "z": (7,)}, lambda x, z: torch.exp(x * z)),
+    "scatter_rows": ({"x": (3, 3), "u": (2, 3)}, lambda x, u: x.scatter(0, torch.tensor([[0, 1, 2], [2, 0, 1]]), u)),
+    "quantize": ({"x": (3, 7)}, lambda x: straight_through(x, 0.0078125, -192, 63)),
+    "batch_norm_statistics": ({"x": (2, 4, 3), "s": (4,), "b": (4,), "m": (4,), "sv": (4,)}, lambda x, s, b, m, sv: s[:, None] * (x - m[:, None]) / (sv[:, None] + 2.0**-10).sqrt() + b[:, None]),
+    "log_prob": (SIGNAL, lambda x: F.log_softmax(x, 1) * F.cross_entropy(x, torch.tensor([[0, 2, 1], [3, 1, 2]]))),
+    "attention_scores": ({"q": (2, 2, 3, 4), "k": (2, 2, 5, 4), "v": (2, 2, 5, 3)}, lambda q, k, v: torch.tanh(q @ k.transpose(2, 3)) * (torch.softmax(torch.tanh(q @ k.transpose(2, 3)), 3) @ v).mean()),
 }
 
 for case, (shapes, function) in CASES.items():
