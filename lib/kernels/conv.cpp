@@ -1,5 +1,7 @@
 #include "lib/kernels/conv.h"
 
+#include <optional>
+
 #include "lib/base/error.h"
 #include "lib/kernels/depthwise.h"
 #include "lib/kernels/dnnl_api.h"
@@ -34,14 +36,25 @@ Desc wanted(const Layout& layout, const Dims& dims) {
   return layout.impl().desc;
 }
 
+bool adds_bias_last(const ConvProblem& p) { return p.bias && p.bias_last && !p.residual && !p.training; }
+
+/// The bias along the channels of the result.
+Desc channel_desc(const ConvProblem& p) {
+  Dims dims(p.dst.size(), 1);
+  dims[1] = p.dst[1];
+  return plain_desc(DataType::float32, dims);
+}
+
 auto forward_desc(const ConvProblem& p, const Desc& src) {
   const auto kind = p.training ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
-  const auto attr = fused_attr(p.residual, p.activations);
+  const Desc addend = channel_desc(p);
+  const auto attr = fused_attr(p.residual, p.activations, 1, adds_bias_last(p) ? &addend : nullptr);
   const Desc weights = any(DataType::float32, grouped(p)), dst = any(DataType::float32, p.dst);
-  auto pd = p.bias ? forward_pd<convolution_forward>(attr, kind, kAlgorithm, src, weights, bias_desc(p), dst, p.strides,
-                                                     dilations(p), p.pads_begin, p.pads_end)
-                   : forward_pd<convolution_forward>(attr, kind, kAlgorithm, src, weights, dst, p.strides, dilations(p),
-                                                     p.pads_begin, p.pads_end);
+  auto pd = p.bias && !adds_bias_last(p)
+                ? forward_pd<convolution_forward>(attr, kind, kAlgorithm, src, weights, bias_desc(p), dst, p.strides, dilations(p),
+                                                  p.pads_begin, p.pads_end)
+                : forward_pd<convolution_forward>(attr, kind, kAlgorithm, src, weights, dst, p.strides, dilations(p), p.pads_begin,
+                                                  p.pads_end);
   // oneDNN 3.7's brgemm is wrong on strides of an axis that ends with one place.
   const bool strides_nowhere = kVersion3 && p.dst.back() == 1 && p.strides.back() > 1;
   while (strides_nowhere && std::string(pd.impl_info_str()).rfind("brg", 0) == 0 && pd.next_impl()) {
@@ -49,28 +62,47 @@ auto forward_desc(const ConvProblem& p, const Desc& src) {
   return pd;
 }
 
+/// What is fast on the input as it lies, or else in a layout of its own choice.
+auto chosen_desc(const ConvProblem& p, const Layout& src) {
+  auto pd = forward_desc(p, any(DataType::float32, p.src));
+  if (!(to_layout(pd.src_desc()) == src) && src.dims() == p.src) {
+    try {
+      auto pinned = forward_desc(p, wanted(src, p.src));
+      if (!is_slow(pinned.impl_info_str()) || is_slow(pd.impl_info_str())) pd = pinned;
+    } catch (const dnnl::error&) {
+      // no implementation takes it as it lies: reordered by the caller
+    }
+  }
+  return pd;
+}
+
 }  // namespace
 
-Primitive conv_forward(const ConvProblem& p, const Layout& src) {
+Primitive conv_forward(const ConvProblem& problem, const Layout& src) {
+  ConvProblem p = problem;
   return guarded("a convolution", [&] {
-    auto pd = forward_desc(p, any(DataType::float32, p.src));
-    if (!(to_layout(pd.src_desc()) == src) && src.dims() == p.src) {
+    std::optional<convolution_forward::primitive_desc> found;
+    if (adds_bias_last(p)) {
       try {
-        auto pinned = forward_desc(p, wanted(src, p.src));
-        if (!is_slow(pinned.impl_info_str()) || is_slow(pd.impl_info_str())) pd = pinned;
+        found = chosen_desc(p, src);
       } catch (const dnnl::error&) {
-        // no implementation takes it as it lies: reordered by the caller
+        // no implementation adds it last
       }
+      p.bias_last = found && !is_slow(found->impl_info_str());
     }
+    if (!adds_bias_last(p)) found = chosen_desc(p, src);
+    const auto& pd = *found;
     if (is_slow(pd.impl_info_str()) && is_depthwise(p)) {
       Primitive result = depthwise_forward(p, src);
       result.hint = std::make_shared<convolution_forward::primitive_desc>(pd);
       return result;
     }
     std::vector<std::pair<int, Desc>> args = {{DNNL_ARG_SRC, pd.src_desc()}, {DNNL_ARG_WEIGHTS, pd.weights_desc()}};
-    if (p.bias) args.emplace_back(DNNL_ARG_BIAS, pd.bias_desc());
+    if (adds_bias_last(p)) args.emplace_back(DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, channel_desc(p));
+    else if (p.bias) args.emplace_back(DNNL_ARG_BIAS, pd.bias_desc());
     args.emplace_back(DNNL_ARG_DST, pd.dst_desc());
     Primitive result = make_primitive(convolution_forward(pd), args, pd.scratchpad_desc(), pd.impl_info_str());
+    if (p.bias) result.args[2] = to_layout(bias_desc(p));
     result.hint = std::make_shared<convolution_forward::primitive_desc>(pd);
     return result;
   });

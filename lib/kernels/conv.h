@@ -13,12 +13,14 @@ struct ConvProblem {
   Dims strides, dilations, pads_begin, pads_end;  ///< per spatial axis; dilations 1 for a dense kernel
   int64_t group = 1;
   bool bias = false;
+  bool bias_last = false;                      ///< forward: the bias is added to the sum of products, not the sum begun with it
   bool residual = false;                       ///< forward: dst holds what is added before the activations
   std::vector<ElementOp> activations;          ///< forward: applied in order
   bool training = false;                       ///< forward: its hint serves backward primitives
 };
 
 /// Arguments: src, weights, [bias [O]], dst. `src` is where the input lies now: kept if the convolution is fast on it.
+/// bias_last is a wish: with a residual, and where it would be slow, the bias comes first.
 Primitive conv_forward(const ConvProblem& problem, const Layout& src);
 /// The hint of a forward that no plan runs: backward primitives are used for a transposed convolution.
 ForwardHint conv_hint(const ConvProblem& problem);

@@ -119,9 +119,10 @@ dnnl::primitive_attr base_attr() {
   return attr;
 }
 
-dnnl::primitive_attr fused_attr(bool residual, const std::vector<ElementOp>& activations, float scale) {
+dnnl::primitive_attr fused_attr(bool residual, const std::vector<ElementOp>& activations, float scale, const Desc* addend) {
   dnnl::primitive_attr attr = base_attr();
   dnnl::post_ops ops;
+  if (addend) ops.append_binary(dnnl::algorithm::binary_add, *addend);
   // As a power and not as a linear function, which an activation may be: see can_fuse.
   if (scale != 1) append_eltwise(ops, dnnl::algorithm::eltwise_pow, scale, 1);
   if (residual) ops.append_sum(1.0f);

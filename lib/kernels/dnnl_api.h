@@ -51,8 +51,8 @@ auto backward_pd(const dnnl::primitive_attr& attr, const Hint& hint, Args&&... a
 
 /// Attributes that all our primitives share: the scratchpad is ours.
 dnnl::primitive_attr base_attr();
-/// The activations as post-ops, after `sum` (dst += result) where asked.
-dnnl::primitive_attr fused_attr(bool residual, const std::vector<ElementOp>& activations, float scale = 1);
+/// The activations as post-ops, after `sum` (dst += result) where asked, and before all the addition of `addend`.
+dnnl::primitive_attr fused_attr(bool residual, const std::vector<ElementOp>& activations, float scale = 1, const Desc* addend = nullptr);
 
 Layout to_layout(const Desc& desc);
 Desc any(DataType type, const Dims& dims);

@@ -28,10 +28,11 @@ class Norm : public Kernel {
   int64_t set_size() const { return p_.segments * p_.length; }
   int64_t channel(int64_t set, int64_t segment) const { return set % p_.per_sample * p_.segments + segment; }
 
+  /// Sums of what lies beyond the first element: a set of equal ones has exactly their mean, and no variance.
   Statistics statistics(const float* x) const {
     const auto count = static_cast<double>(set_size());
     float mean = 0;
-    if (p_.subtract_mean) mean = static_cast<float>(total(x, 0, 1) / count);
+    if (p_.subtract_mean) mean = static_cast<float>(static_cast<double>(x[0]) + total(x, x[0], 1) / count);
     const double variance = total(x, mean, 2) / count;
     return {mean, static_cast<float>(1 / std::sqrt(variance + static_cast<double>(p_.epsilon)))};
   }
@@ -83,7 +84,7 @@ class Normalize : public Norm {
     for (int64_t k = 0; k < p_.segments; ++k) {
       const int64_t at = from + k * p_.segment_stride, c = channel(set, k);
       const float a = s.inverse * (scale_ ? scale_[c] : 1.0f);
-      loops_.affine(x_ + at, y_ + at, p_.length, a, (bias_ ? bias_[c] : 0.0f) - a * s.mean);
+      loops_.affine(x_ + at, y_ + at, p_.length, s.mean, a, bias_ ? bias_[c] : 0.0f);
     }
   }
 

@@ -28,8 +28,8 @@ struct RowLoops {
   double (*moment)(const float* x, int64_t n, float pivot, int power);
   /// y = (x - mean) inverse (scale) (+ bias), by element; scale and bias may be null.
   void (*normalize)(const float* x, float* y, int64_t n, float mean, float inverse, const float* scale, const float* bias);
-  /// y = a x + b.
-  void (*affine)(const float* x, float* y, int64_t n, float a, float b);
+  /// y = a (x - mean) + b.
+  void (*affine)(const float* x, float* y, int64_t n, float mean, float a, float b);
   /// sum of dy (scale) and of dy (scale) (x - mean), by element; scale may be null.
   void (*gradient_sums)(const float* x, const float* dy, const float* scale, int64_t n, float mean, double* sum, double* dot);
   /// dx = a dy (scale) + b (x - mean) + c; scale may be null.

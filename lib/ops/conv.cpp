@@ -165,6 +165,7 @@ bool lower(LowerContext& c) {
   p.bias = c.has_input(2);
   p.residual = c.fusion().residual;
   p.activations = c.fusion().activations;
+  p.bias_last = c.fusion().quantized;
   p.training = c.training();
   Primitive step = conv_forward(p, own_layout(c, 0));
   std::vector<Operand> args = {c.read(0, step.args[0]), c.read(1, step.args[1])};

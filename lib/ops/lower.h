@@ -22,6 +22,9 @@ struct Fusion {
   /// Backward: the incoming gradient is first masked by relu_grad or clip_grad of LowerContext::mask().
   std::optional<ElementOp> grad_mask;
   bool bias = false;                   ///< add LowerContext::bias() to the result, before the activations
+  /// Not to be absorbed, but to be known: only QuantizeLinear reads the result, where the last bit of a sum decides between
+  /// two steps. Sums are then made in the order of the formula, x W and then B.
+  bool quantized = false;
   /// Input i stands for its Transpose by perms[i], where that is not empty: layout() and read() give what is transposed,
   /// dims() the result.
   std::vector<std::vector<int64_t>> perms;

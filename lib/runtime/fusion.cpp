@@ -70,10 +70,16 @@ class Fuser {
     if (op->absorbs & kAbsorbsGradMask) absorb_mask(group, static_cast<size_t>(op->masked_input));
     if (op->absorbs & kAbsorbsTransposes) absorb_inputs(group);
     if (group.result != kNone) absorb_results(group, op->absorbs);
-    if (group.fusion.empty()) return;
+    group.fusion.quantized = is_quantized(group.result);
+    if (group.fusion.empty() && !group.fusion.quantized) return;
     taken_.insert(id);
     std::sort(group.nodes.begin(), group.nodes.end(), [&](NodeId a, NodeId b) { return position_[a] < position_[b]; });
     groups_.push_back(std::move(group));
+  }
+
+  bool is_quantized(ValueId v) const {
+    const NodeId reader = v == kNone ? kNone : sole_reader(v);
+    return reader != kNone && graph_.node(reader).domain.empty() && graph_.node(reader).op_type == "QuantizeLinear";
   }
 
   void absorb_mask(Group& group, size_t input) {

@@ -10,11 +10,21 @@ import os
 import sys
 
 
+def drops_windows(model):
+    """Whether a pool may drop the last window, that begins beyond the input: before opset 22 the inference of shapes counts
+    it, while the kernels do not."""
+    pools = [n for n in model.graph.node if n.op_type in ("AveragePool", "MaxPool", "LpPool")]
+    ceils = any(a.name == "ceil_mode" and a.i for n in pools for a in n.attribute)
+    return ceils and all(o.version < 22 for o in model.opset_import if o.domain == "")
+
+
 def disagreement(path, np, onnx, ort):
     model = onnx.load(path)
     constants = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
     for kept in [t for t in model.graph.initializer if t.name.startswith(("expected/", "tolerance/"))]:
         model.graph.initializer.remove(kept)
+    if not model.graph.node:
+        return ""
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1
@@ -25,6 +35,8 @@ def disagreement(path, np, onnx, ort):
     except Exception as error:
         if "NOT_IMPLEMENTED" in str(error) or "NotImplemented" in type(error).__name__ or any(
                 words in str(error) for words in ("not support", "in node ()")):  # "in node ()": its own expansion of an op
+            return "unknown"
+        if "ShapeInferenceError" in str(error) and drops_windows(model):
             return "unknown"
         return f"refused: {str(error)[:300]}"
     for name, value in actual.items():

@@ -201,7 +201,7 @@ Graph GraphDraw::finish(bool one) {
 
 std::vector<Recipe> all_recipes() {
   std::vector<Recipe> result;
-  for (auto* family : {elementwise_recipes, movement_recipes, layer_recipes, weighted_recipes}) {
+  for (auto* family : {elementwise_recipes, movement_recipes, layer_recipes, quantized_recipes, weighted_recipes}) {
     for (const Recipe& recipe : family()) result.push_back(recipe);
   }
   return result;

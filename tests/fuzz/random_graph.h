@@ -107,6 +107,7 @@ std::vector<Recipe> all_recipes();
 std::vector<Recipe> elementwise_recipes();
 std::vector<Recipe> movement_recipes();
 std::vector<Recipe> layer_recipes();
+std::vector<Recipe> quantized_recipes();
 std::vector<Recipe> weighted_recipes();  ///< layers with weights
 
 /// A valid graph of about `nodes` nodes and feeds for its inputs. The same seed gives the same graph: for an odd one a few

@@ -1,4 +1,4 @@
-// Elementwise ops, comparisons, logic, casts and quantization.
+// Elementwise ops, comparisons, logic and casts.
 #include "tests/fuzz/random_graph.h"
 
 namespace espalier::testing {
@@ -133,22 +133,6 @@ void logical_not(GraphDraw& g) { g.add("Not", {g.any({.type = DataType::boolean}
 
 void dropout(GraphDraw& g) { g.add("Dropout", {g.any()}, {}, true); }
 
-/// x -> integer -> x: only what is free of rounding may be rounded.
-void quantize(GraphDraw& g) {
-  if (g.float_type() != DataType::float32) throw GraphDraw::Skip();
-  const ValueId x = g.any({.least_rank = 1, .exact = true});
-  const int64_t axis = g.below(g.rank(x));
-  const bool per_axis = g.chance(0.5);
-  const Dims dims = per_axis ? Dims{g.dim(x, axis)} : Dims{};
-  const ValueId scale = g.weight(dims, 0.05, 0.2);
-  Tensor zero(g.chance(0.5) ? DataType::uint8 : DataType::int8, dims);
-  const ValueId zero_point = g.constant(zero);
-  std::vector<Attribute> attributes;
-  if (per_axis) attributes.push_back(attribute("axis", axis));
-  const ValueId q = g.add("QuantizeLinear", {x, scale, zero_point}, attributes, true);
-  g.add("DequantizeLinear", {q, scale, zero_point}, attributes, true);
-}
-
 }  // namespace
 
 std::vector<Recipe> elementwise_recipes() {
@@ -162,7 +146,7 @@ std::vector<Recipe> elementwise_recipes() {
   for (const char* op : {"And", "Or", "Xor"}) result.push_back(logic(op));
   for (const char* op : {"Sum", "Mean", "Max", "Min"}) result.push_back(variadic(op));
   result.insert(result.end(), {{"Cast", cast}, {"Clip", clip}, {"Pow", pow}, {"PRelu", prelu, 16}, {"Where", where}, {"Mod", mod},
-                               {"Not", logical_not}, {"Dropout", dropout}, {"QuantizeLinear", quantize}});
+                               {"Not", logical_not}, {"Dropout", dropout}});
   return result;
 }
 

@@ -171,9 +171,29 @@ void lp_normalization(GraphDraw& g) {
   g.add("LpNormalization", {x}, {attribute("axis", g.below(g.rank(x))), attribute("p", g.between(1, 2))});
 }
 
+/// Whether a channel of x [N, C, H, W] varies by less than a hundredth of its size: ONNX Runtime takes the root of
+/// E[x^2] - E[x]^2, which rounding brings below zero there, and what is divided by next to nothing is rounding itself.
+bool has_flat_channel(const Tensor& x) {
+  const auto values = x.to_doubles();
+  const int64_t channels = x.dims()[1], plane = x.dims()[2] * x.dims()[3];
+  for (int64_t c = 0; c < channels; ++c) {
+    double sum = 0, squares = 0;
+    int64_t count = 0;
+    for (int64_t n = 0; n < x.dims()[0]; ++n) {
+      for (int64_t i = 0; i < plane; ++i, ++count) {
+        const double v = values[static_cast<size_t>((n * channels + c) * plane + i)];
+        sum += v, squares += v * v;
+      }
+    }
+    const double size = squares / static_cast<double>(count), mean = sum / static_cast<double>(count);
+    if (size - mean * mean <= 1e-4 * size) return true;
+  }
+  return false;
+}
+
 void mean_variance_normalization(GraphDraw& g) {
   const ValueId x = image(g, 2);
-  if (g.dim(x, 0) * g.dim(x, 2) * g.dim(x, 3) < 2) throw GraphDraw::Skip();  // no variance: 0 here, NaN elsewhere
+  if (has_flat_channel(g.tensor(x))) throw GraphDraw::Skip();
   g.add("MeanVarianceNormalization", {x});
 }
 
