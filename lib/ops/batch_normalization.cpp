@@ -45,6 +45,7 @@ void infer(InferContext& c) {
   }
   c.set(0, c.type(0));
   for (size_t i = 1; i < c.output_count(); ++i) {
+    if (c.has_output(i) && !training(c.node())) c.fail("has statistics as outputs, but training_mode is 0");
     if (c.has_output(i)) c.set(i, c.elem_type(c.version() >= 14 ? 3 : 0), parameter);
   }
 }

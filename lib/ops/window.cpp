@@ -1,6 +1,7 @@
 #include "lib/ops/window.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "lib/base/error.h"
 
@@ -11,6 +12,9 @@ namespace {
   throw Error(ErrorKind::bad_data, node.where() + ": " + message);
 }
 
+/// Of strides, dilations and pads: so that no product of two of them overflows.
+constexpr int64_t kLargest = std::numeric_limits<int32_t>::max();
+
 Dims read_sizes(const Node& node, const char* attribute, size_t length, int64_t otherwise, int64_t least) {
   const auto sizes = node.get<Dims>(attribute, {});
   if (sizes.empty()) return Dims(length, otherwise);
@@ -19,6 +23,7 @@ Dims read_sizes(const Node& node, const char* attribute, size_t length, int64_t 
   }
   for (const int64_t size : sizes) {
     if (size < least) fail(node, std::string(attribute) + " is " + to_string(sizes) + ", expected none below " + std::to_string(least));
+    if (size > kLargest) fail(node, std::string(attribute) + " is " + to_string(sizes) + ", expected none above " + std::to_string(kLargest));
   }
   return sizes;
 }
@@ -102,8 +107,10 @@ Dim output_size(const Window& window, size_t i, const Dim& in) {
 }
 
 Window resolve(Window window, const Dims& in) {
-  if (!window.same()) return window;
   for (size_t i = 0; i < window.spatial_rank(); ++i) {
+    // A stride that leaves the padded input after its first step may as well be shorter; oneDNN refuses huge ones.
+    window.strides[i] = std::min(window.strides[i], std::max<int64_t>(1, in[i] + window.pads_begin[i] + window.pads_end[i]));
+    if (!window.same()) continue;
     const int64_t stride = window.strides[i], out = (in[i] + stride - 1) / stride;
     const int64_t total = std::max<int64_t>(0, (out - 1) * stride + window.extent(i) - in[i]);
     const int64_t small = total / 2, large = total - small;

@@ -112,6 +112,7 @@ TEST(Conv, RefusesWhatDoesNotFit) {
   EXPECT_THAT(fault({"Conv"}, {typed({1, 32}), typed({8, 32, 3})}), HasSubstr("rank 2"));
   EXPECT_THAT(fault({"Conv", 17, {ints("strides", {1})}}, {x, typed({8, 32, 3, 3})}), HasSubstr("strides has 1 numbers, expected 2"));
   EXPECT_THAT(fault({"Conv", 17, {ints("strides", {0, 1})}}, {x, typed({8, 32, 3, 3})}), HasSubstr("none below 1"));
+  EXPECT_THAT(fault({"Conv", 17, {ints("strides", {INT64_MAX, 1})}}, {x, typed({8, 32, 3, 3})}), HasSubstr("none above 2147483647"));
   EXPECT_THAT(fault({"Conv", 17, {ints("pads", {-1, 0, 0, 0})}}, {x, typed({8, 32, 3, 3})}), HasSubstr("none below 0"));
   EXPECT_THAT(fault({"Conv", 17, {ints("kernel_shape", {3, 5})}}, {x, typed({8, 32, 3, 3})}), HasSubstr("but the weight has [3,3]"));
   EXPECT_THAT(fault({"Conv", 17, {text("auto_pad", "SOME")}}, {x, typed({8, 32, 3, 3})}), HasSubstr("auto_pad is 'SOME'"));

@@ -54,6 +54,7 @@ TEST(BatchNormalization, RefusesParametersOfAnotherChannelCount) {
             "node 'n' (BatchNormalization): scale has shape [4], expected [3]");
   EXPECT_THAT(error_of(ErrorKind::bad_data, [&] { inferred({"BatchNormalization"}, {x, good, good, good, bad}); }), HasSubstr("variance"));
   EXPECT_EQ(inferred({"BatchNormalization"}, {x, good, good, good, good}), "float[n,3,h]");
+  EXPECT_THAT(error_of(ErrorKind::bad_data, [&] { inferred({"BatchNormalization", 15, {}, 3}, {x, good, good, good, good}); }), HasSubstr("training_mode is 0"));
 }
 
 TEST(InstanceNormalization, StandardisesEachPlane) {

@@ -84,6 +84,15 @@ TEST(GlobalPool, ReducesEachPlane) {
   EXPECT_EQ(inferred({"GlobalAveragePool"}, {typed({"n", 2, "h", 7})}), "float[n,2,1,1]");
 }
 
+TEST(Pool, TakesOneWindowWhereTheStrideLeavesTheInput) {
+  const auto large = ints("strides", {INT32_MAX});
+  expect_near(run_op({"MaxPool", 12, {ints("kernel_shape", {2}), large}}, {counting({1, 1, 4})})[0], floats({1, 1, 1}, {1}));
+  const OpUse ceil = {"AveragePool", 19, {ints("kernel_shape", {2}), large, number("ceil_mode", 1)}};
+  expect_near(run_op(ceil, {counting({1, 1, 4})})[0], floats({1, 1, 1}, {0.5}));
+  const OpUse same = {"MaxPool", 12, {ints("kernel_shape", {3}), large, text("auto_pad", "SAME_UPPER")}};
+  expect_near(run_op(same, {counting({1, 1, 4})})[0], floats({1, 1, 1}, {2}));
+}
+
 TEST(Pool, RefusesWhatDoesNotFit) {
   const auto fault = [](const OpUse& use, Type x) { return error_of(ErrorKind::bad_data, [&] { inferred(use, {x}); }); };
   EXPECT_THAT(fault({"MaxPool"}, typed({1, 1, 4})), HasSubstr("'kernel_shape' is missing"));
