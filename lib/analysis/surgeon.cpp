@@ -209,8 +209,9 @@ class Surgeon {
     InferOptions options;
     std::map<std::string, Dims> inputs;
     for (const ValueId v : g.inputs) {
+      if (g.initializer(v)) continue;  // it may be a smaller one, made in the place of a weight that was an input
       const auto& dims = table_.facts[static_cast<size_t>(v)].dims;
-      if (g.initializer(v) || !dims) continue;
+      if (!dims) continue;
       Dims& left = inputs.emplace(g.value(v).name, *dims).first->second;
       for (const Bundle& b : state_.kept[static_cast<size_t>(v)]) left[static_cast<size_t>(b.ragged)] = b.length();
     }
