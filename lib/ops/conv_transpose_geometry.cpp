@@ -18,6 +18,9 @@ TransposeGeometry transpose_geometry(const Node& node, const SymbolicDims& in, c
   // Some files give the batch and channels with it.
   if (!wanted.empty() && wanted.size() != in.size() && wanted.size() != in.size() + 2) wrong("output_shape", wanted.size());
   if (!extra.empty() && extra.size() != in.size()) wrong("output_padding", extra.size());
+  if (std::any_of(wanted.begin(), wanted.end(), [](int64_t size) { return size < 0; })) {
+    throw Error(ErrorKind::bad_data, node.where() + ": output_shape is " + to_string(wanted) + ", expected none below 0");
+  }
   for (size_t i = 0; i < in.size(); ++i) {
     const Dim full = (in[i] - Dim(1)) * Dim(w.strides[i]) + Dim(w.extent(i)) + Dim(extra.empty() ? 0 : extra[i]);
     Dim out = full - Dim(w.pads_begin[i]) - Dim(w.pads_end[i]);

@@ -280,6 +280,7 @@ int Compiler::constant_buffer(ValueId v, const Layout& as) {
   const Tensor& tensor = *facts_.constant(v);
   const Layout plain = Layout::plain(tensor.type(), as.dims());
   const int buffer = program.add_owned(as.bytes());
+  if (tensor.bytes().empty()) return buffer;
   if (plain == as) {
     std::memcpy(program.address(buffer), tensor.bytes().data(), tensor.bytes().size());
   } else {

@@ -83,7 +83,7 @@ void ParameterStore::add(const Graph& graph) {
     entry->dims = tensor.dims();
     entry->master_layout = Layout::plain(tensor.type(), tensor.dims());
     entry->master = AlignedBuffer(std::max<size_t>(tensor.bytes().size(), 1));
-    std::memcpy(entry->master.data(), tensor.bytes().data(), tensor.bytes().size());
+    if (!tensor.bytes().empty()) std::memcpy(entry->master.data(), tensor.bytes().data(), tensor.bytes().size());
     entries_.emplace(name, std::move(entry));
   }
 }

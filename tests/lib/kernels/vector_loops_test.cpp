@@ -160,11 +160,12 @@ TEST(VectorLoops, ExpReachesBothEnds) {
   }
 }
 
-TEST(VectorLoops, NaNPassesThroughReluAndClip) {
+TEST(VectorLoops, NaNPassesThroughReluClipExpAndLog) {
   std::vector<float> x(20, NAN), out(20);
+  x[7] = -NAN;
   float* registers[] = {x.data(), out.data()};
   for (const VectorLoops* loops : usable_loops()) {
-    for (const ElementOp op : {ElementOp{ElementKind::relu}, ElementOp{ElementKind::clip, 0, 6}}) {
+    for (const ElementOp op : {ElementOp{ElementKind::relu}, ElementOp{ElementKind::clip, 0, 6}, ElementOp{ElementKind::exp}, ElementOp{ElementKind::log}}) {
       const ElementStep step{op, 0, 0, 1};
       loops->element_steps(&step, 1, registers, 20);
       for (const float v : out) EXPECT_TRUE(std::isnan(v)) << loops->name;

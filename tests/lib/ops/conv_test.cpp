@@ -135,6 +135,10 @@ TEST(ConvTranspose, SpreadsEachInput) {
   expect_near(run_op({"ConvTranspose", 17, {ints("pads", {1, 0})}}, {x, w})[0], floats({1, 1, 3}, {12, 23, 30}));
 }
 
+TEST(ConvTranspose, RefusesSizesBelowZero) {
+  EXPECT_THAT(fault({"ConvTranspose", 17, {ints("output_shape", {INT64_MIN})}}, {typed({1, 1, 3}), typed({1, 1, 2})}), HasSubstr("none below 0"));
+}
+
 TEST(ConvTranspose, IsTheAdjointOfConv) {
   const Geometry g{2, 1, 2, 2};
   const Tensor x = random_tensor({2, 4, 7, 9}, 3), w = random_tensor({6, 2, 3, 3}, 4);
