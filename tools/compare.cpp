@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "lib/analysis/run_seed.h"
 #include "lib/onnx_io/load.h"
 #include "lib/report/table.h"
 #include "passes/check_inputs.h"
@@ -60,7 +61,8 @@ std::vector<Feeds> inputs_for(const Arguments& arguments, const Graph& graph) {
 }
 
 void run(const Arguments& arguments) {
-  const Model a = load_any(arguments.positional(0)), b = load_any(arguments.positional(1));
+  Model a = load_any(arguments.positional(0)), b = load_any(arguments.positional(1));
+  for (Model* model : {&a, &b}) set_run_seed(model->graph, arguments.seed());
   check_interfaces(a.graph, b.graph);
   const auto sets = inputs_for(arguments, a.graph);
   const auto differences = compare_models(a, b, sets);

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "lib/analysis/run_seed.h"
 #include "lib/onnx_io/load.h"
 #include "lib/report/progress.h"
 #include "lib/report/table.h"
@@ -16,7 +17,8 @@ namespace espalier {
 namespace {
 
 void run(const Arguments& arguments) {
-  const Model model = load_any(arguments.positional(0));
+  Model model = load_any(arguments.positional(0));
+  set_run_seed(model.graph, arguments.seed());
   if (!arguments.has("data")) throw Error(ErrorKind::usage, "--data is missing: evaluate needs a data set");
   const Dataset data = dataset_of(arguments, "data", model.graph);
   EvaluateOptions options;

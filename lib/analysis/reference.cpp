@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lib/analysis/infer.h"
+#include "lib/analysis/run_seed.h"
 #include "lib/base/error.h"
 #include "lib/base/serial.h"
 
@@ -190,9 +191,10 @@ class Run {
 
 std::map<std::string, HostValue> run_reference_values(const Graph& graph, const std::map<std::string, HostValue>& feeds,
                                                       const ReferenceOptions& options) {
-  if (!options.in_double) return Run(graph, options, nullptr).run(feeds);
-  const Graph wide = in_double(graph);
-  return Run(wide, options, nullptr).run(feeds);
+  if (!options.in_double && !needs_run_seed(graph)) return Run(graph, options, nullptr).run(feeds);
+  Graph own = options.in_double ? in_double(graph) : graph;
+  set_run_seed(own, 0);
+  return Run(own, options, nullptr).run(feeds);
 }
 
 std::map<std::string, Tensor> run_reference(const Graph& graph, const std::map<std::string, Tensor>& feeds,

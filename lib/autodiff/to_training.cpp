@@ -4,8 +4,10 @@
 #include <set>
 
 #include "lib/analysis/infer.h"
+#include "lib/analysis/run_seed.h"
 #include "lib/analysis/trainable.h"
 #include "lib/base/error.h"
+#include "lib/ops/random_stream.h"
 
 namespace espalier {
 namespace {
@@ -102,8 +104,23 @@ ValueId add_step(Graph& graph) {
   return step;
 }
 
-void train_dropout(Graph& graph, uint64_t seed) {
-  ValueId step = kNone;
+/// The form with `inputs` that is ours, in place of the node.
+void replace_by(Graph& graph, NodeId id, std::string op_type, std::vector<ValueId> inputs, std::vector<Attribute> attributes) {
+  const Node node = graph.node(id);
+  Node training;
+  training.op_type = std::move(op_type);
+  training.name = node.name;
+  training.domain = kInternalDomain;
+  training.version = 1;
+  training.inputs = std::move(inputs);
+  training.attributes = std::move(attributes);
+  training.outputs = {node.outputs[0]};
+  graph.set_outputs(id, {kNone});
+  graph.add_node(std::move(training), id);
+  graph.erase_node(id);
+}
+
+void train_dropout(Graph& graph, uint64_t seed, ValueId& step) {
   int64_t count = 0;
   for (const NodeId id : nodes_of(graph, "Dropout")) {
     const Node node = graph.node(id);
@@ -111,19 +128,23 @@ void train_dropout(Graph& graph, uint64_t seed) {
     if (!ratio || !(*ratio > 0 && *ratio < 1)) continue;
     if (node.has_output(1) && (!graph.users(node.outputs[1]).empty() || graph.is_output(node.outputs[1]))) continue;
     if (step == kNone) step = add_step(graph);
-    Node training;
-    training.op_type = "DropoutTraining";
-    training.name = node.name;
-    training.domain = kInternalDomain;
-    training.version = 1;
-    training.inputs = {node.inputs[0], step};
-    training.attributes = {{"ratio", *ratio, {}}, {"seed", static_cast<int64_t>(seed), {}}, {"node", count++, {}}};
-    training.outputs = {node.outputs[0]};
-    graph.set_outputs(id, {kNone});
-    graph.add_node(std::move(training), id);
-    graph.erase_node(id);
+    const int64_t own = node.get<int64_t>("seed", static_cast<int64_t>(seed));
+    replace_by(graph, id, "DropoutTraining", {node.inputs[0], step}, {{"ratio", *ratio, {}}, {"seed", own, {}}, {"node", count++, {}}});
   }
-  if (step != kNone) graph.opsets[std::string(kInternalDomain)] = 1;
+}
+
+/// Nodes that draw numbers draw others in each step.
+void train_random(Graph& graph, uint64_t seed, ValueId& step) {
+  set_run_seed(graph, seed);
+  const std::vector<NodeId> nodes(graph.nodes().begin(), graph.nodes().end());
+  for (const NodeId id : nodes) {
+    const Node node = graph.node(id);
+    if (!node.domain.empty() || !node.has_output(0) || !draws_numbers(node) || !find_op(kInternalDomain, node.op_type)) continue;
+    if (step == kNone) step = add_step(graph);
+    std::vector<ValueId> inputs = node.inputs;
+    inputs.push_back(step);
+    replace_by(graph, id, node.op_type, std::move(inputs), node.attributes);
+  }
 }
 
 bool is_class_softmax(const Graph& graph, const Node& node) {
@@ -160,7 +181,10 @@ Graph to_training(const Graph& graph, const ToTrainingOptions& options) {
     if (batch) train_batch_normalization(result, id);
     else freeze_batch_normalization(result, id);
   }
-  if (options.dropout) train_dropout(result, options.seed);
+  ValueId step = kNone;
+  if (options.dropout) train_dropout(result, options.seed, step);
+  if (options.random_steps) train_random(result, options.seed, step);
+  if (step != kNone) result.opsets[std::string(kInternalDomain)] = 1;
   return result;
 }
 

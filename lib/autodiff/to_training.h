@@ -10,7 +10,8 @@ struct ToTrainingOptions {
   enum class BatchNorm { batch, frozen };
   BatchNorm batch_norm = BatchNorm::batch;
   bool dropout = true;  ///< Dropout drops with the ratio of the model; false: it stays the identity
-  uint64_t seed = 0;    ///< of dropout
+  bool random_steps = true;  ///< RandomNormal and its like draw other numbers in each step; false: they stay as they are
+  uint64_t seed = 0;    ///< of dropout, and of nodes that draw numbers and have no `seed` of their own
 };
 
 /// Prepares an inference graph for training. The ids of all its values stay.
@@ -21,7 +22,8 @@ struct ToTrainingOptions {
 ///    `momentum`. Each updated statistic is a graph output and a state pair with the initialiser it replaces. Statistics
 ///    shared by several nodes are unshared first. With BatchNorm::frozen the given statistics are constants.
 ///  - Dropout becomes DropoutTraining, whose input `step` (int64 scalar, graph input with initialiser 0, state pair) counts
-///    the steps. Dropout whose mask is read stays the identity.
+///    the steps. Dropout whose mask is read stays the identity. Other nodes that draw numbers become their forms in our
+///    domain, which read the same `step` as one input more.
 Graph to_training(const Graph& graph, const ToTrainingOptions& options = {});
 
 /// Gives each BatchNormalization node its own mean and variance, where files share equal initialisers. Changes nothing that

@@ -1,7 +1,7 @@
-#include "lib/base/random.h"
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
 #include "lib/ops/lower.h"
+#include "lib/ops/random_stream.h"
 #include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
@@ -28,7 +28,7 @@ double scalar(const EvaluateContext& c, size_t i, double otherwise) {
 }
 
 /// Each element is kept with probability 1 - ratio and scaled by 1 / (1 - ratio). Its number is the 24-bit uniform at
-/// its index of Random(seed, dropout), so equal seeds give equal masks.
+/// its index of the node's Random (random_stream.h), so equal seeds give equal masks.
 void evaluate(EvaluateContext& c) {
   const Tensor& x = c.input(0);
   const double ratio = scalar(c, 1, 0.5);
@@ -36,7 +36,7 @@ void evaluate(EvaluateContext& c) {
   if (training && !(ratio >= 0 && ratio < 1)) c.fail("ratio is " + std::to_string(ratio) + ", expected one in [0, 1)");
   Tensor mask(DataType::boolean, x.dims());
   const auto kept = mask.mutable_data<bool>();
-  const Random random(static_cast<uint64_t>(c.node().get<int64_t>("seed", 0)), RandomUse::dropout);
+  const Random random = random_of(c.node(), RandomUse::dropout);
   for (int64_t i = 0; i < x.size(); ++i) kept[i] = !training || random.uniform(static_cast<uint64_t>(i)) >= static_cast<float>(ratio);
   if (training) {
     dispatch_float(x.type(), [&]<class T>() {

@@ -1,11 +1,12 @@
-// RandomNormal, RandomUniform, their Like forms, Bernoulli and Multinomial: numbers of Philox. The same seed gives the same
-// numbers; a node without a seed draws from a stream of its own, told by its name.
+// RandomNormal, RandomUniform, their Like forms, Bernoulli and Multinomial: numbers of Philox (random_stream.h). Training
+// graphs have forms of their own, in our domain, with the number of the step (int64 scalar) as one input more at the end: each
+// step draws others.
 
-#include <bit>
 #include <cmath>
 
-#include "lib/base/random.h"
 #include "lib/ops/elementwise.h"
+#include "lib/ops/gradient.h"
+#include "lib/ops/random_stream.h"
 
 namespace espalier::ops {
 namespace {
@@ -15,16 +16,26 @@ constexpr auto kDraws = static_cast<RandomUse>(7);  // of operators
 bool any_type(DataType) { return true; }
 bool is_number_or_bool(DataType type) { return is_numeric(type) || is_boolean(type); }
 
-/// FNV-1a of a name.
-uint32_t stream_of(const std::string& name) {
-  uint32_t hash = 2166136261u;
-  for (const char letter : name) hash = (hash ^ static_cast<unsigned char>(letter)) * 16777619u;
-  return hash;
+bool has_step(const Node& node) { return node.domain == kInternalDomain; }
+
+/// Inputs `count`, and in a training graph the step.
+void require_inputs(const InferContext& c, size_t count) {
+  const size_t all = count + (has_step(c.node()) ? 1 : 0);
+  c.require_inputs(all, all);
+  if (all > count && c.elem_type(count) != DataType::int64) c.fail("step is " + c.type(count).str() + ", expected int64");
 }
 
-Random generator(const Node& node) {
-  if (!node.has("seed")) return {0, kDraws, stream_of(node.name)};
-  return {std::bit_cast<uint32_t>(node.require<float>("seed")), kDraws, 0};
+/// The numbers of a node in this step.
+struct Numbers {
+  Random random;
+  uint64_t first;
+  float uniform(uint64_t i) const { return random.uniform(first | i); }
+  float normal(uint64_t i) const { return random.normal(first | i); }
+};
+
+Numbers numbers_of(const EvaluateContext& c) {
+  const uint64_t step = has_step(c.node()) ? static_cast<uint64_t>(c.input(c.input_count() - 1).to_int64s().at(0)) : 0;
+  return {random_of(c.node(), kDraws), step << 32};
 }
 
 /// Type that the attribute `dtype` names; `otherwise` where it is absent.
@@ -44,7 +55,7 @@ void check_attributes(const InferContext& c) {
 }
 
 void infer_shaped(InferContext& c) {
-  c.require_inputs(0, 0);
+  require_inputs(c, 0);
   check_attributes(c);
   const auto dims = c.node().require<std::vector<int64_t>>("shape");
   for (const int64_t d : dims) {
@@ -54,7 +65,7 @@ void infer_shaped(InferContext& c) {
 }
 
 void infer_like(InferContext& c) {
-  c.require_inputs(1, 1);
+  require_inputs(c, 1);
   check_attributes(c);
   require_type(c, 0, c.node().has("dtype") ? any_type : is_float, "a float type, or the attribute dtype");
   Type type = c.type(0);
@@ -76,26 +87,26 @@ Tensor drawn(DataType type, const Dims& dims, F f) {
 
 /// Shape and element type of what a node draws.
 std::pair<DataType, Dims> form_of(const EvaluateContext& c) {
-  if (!c.has_input(0)) return {type_of(c.node(), DataType::float32), c.node().require<std::vector<int64_t>>("shape")};
+  if (c.node().has("shape")) return {type_of(c.node(), DataType::float32), c.node().require<std::vector<int64_t>>("shape")};
   return {type_of(c.node(), c.input(0).type()), c.input(0).dims()};
 }
 
 void evaluate_normal(EvaluateContext& c) {
   const double mean = static_cast<double>(c.node().get<float>("mean", 0.0f)), scale = static_cast<double>(c.node().get<float>("scale", 1.0f));
   const auto [type, dims] = form_of(c);
-  const Random random = generator(c.node());
+  const Numbers random = numbers_of(c);
   c.set(0, drawn(type, dims, [&](uint64_t i) { return mean + scale * static_cast<double>(random.normal(i)); }));
 }
 
 void evaluate_uniform(EvaluateContext& c) {
   const double low = static_cast<double>(c.node().get<float>("low", 0.0f)), high = static_cast<double>(c.node().get<float>("high", 1.0f));
   const auto [type, dims] = form_of(c);
-  const Random random = generator(c.node());
+  const Numbers random = numbers_of(c);
   c.set(0, drawn(type, dims, [&](uint64_t i) { return low + (high - low) * static_cast<double>(random.uniform(i)); }));
 }
 
 void infer_bernoulli(InferContext& c) {
-  c.require_inputs(1, 1);
+  require_inputs(c, 1);
   require_type(c, 0, is_float, "a float type");
   Type type = c.type(0);
   type.kind = Type::Kind::tensor;
@@ -106,13 +117,13 @@ void infer_bernoulli(InferContext& c) {
 void evaluate_bernoulli(EvaluateContext& c) {
   const Tensor p = c.input(0).cast(DataType::float64);
   const auto at = p.data<double>();
-  const Random random = generator(c.node());
+  const Numbers random = numbers_of(c);
   c.set(0, drawn(type_of(c.node(), c.input(0).type()), p.dims(), [&](uint64_t i) { return static_cast<double>(random.uniform(i)) < at[i] ? 1.0 : 0.0; }));
 }
 
 /// x: [N, classes] logarithms of weights -> [N, sample_size] of classes.
 void infer_multinomial(InferContext& c) {
-  c.require_inputs(1, 1);
+  require_inputs(c, 1);
   require_type(c, 0, is_float, "a float type");
   c.require_rank(0, 2, 2);
   const auto size = c.node().get<int64_t>("sample_size", 1);
@@ -129,7 +140,7 @@ void evaluate_multinomial(EvaluateContext& c) {
   if (classes == 0) c.fail("there is no class to draw");
   const Tensor x = c.input(0).cast(DataType::float64);
   const auto logs = x.data<double>();
-  const Random random = generator(c.node());
+  const Numbers random = numbers_of(c);
   c.set(0, drawn(type_of(c.node(), DataType::int32), {rows, samples}, [&](uint64_t i) {
     const double* row = logs.data() + static_cast<int64_t>(i) / samples * classes;
     const double top = *std::max_element(row, row + classes);
@@ -142,19 +153,38 @@ void evaluate_multinomial(EvaluateContext& c) {
   }));
 }
 
+/// A Like form reads no element.
+void no_gradient(GradientContext&) {}
+
+constexpr Op make_op(const char* name, std::string_view domain, int since, void (*infer)(InferContext&), void (*evaluate)(EvaluateContext&), bool like) {
+  Op op;
+  op.name = name;
+  op.domain = domain;
+  op.since = since;
+  op.infer = infer;
+  op.evaluate = evaluate;
+  op.gradient = like ? no_gradient : nullptr;
+  op.shape_only_inputs = like ? 1 : 0;
+  op.deterministic = false;
+  return op;
+}
+
 }  // namespace
 
-extern const Op random_normal;
-const Op random_normal = {.name = "RandomNormal", .infer = infer_shaped, .evaluate = evaluate_normal, .deterministic = false};
-extern const Op random_normal_like;
-const Op random_normal_like = {.name = "RandomNormalLike", .infer = infer_like, .evaluate = evaluate_normal, .shape_only_inputs = 1, .deterministic = false};
-extern const Op random_uniform;
-const Op random_uniform = {.name = "RandomUniform", .infer = infer_shaped, .evaluate = evaluate_uniform, .deterministic = false};
-extern const Op random_uniform_like;
-const Op random_uniform_like = {.name = "RandomUniformLike", .infer = infer_like, .evaluate = evaluate_uniform, .shape_only_inputs = 1, .deterministic = false};
-extern const Op bernoulli;
-const Op bernoulli = {.name = "Bernoulli", .since = 15, .infer = infer_bernoulli, .evaluate = evaluate_bernoulli, .deterministic = false};
-extern const Op multinomial;
-const Op multinomial = {.name = "Multinomial", .since = 7, .infer = infer_multinomial, .evaluate = evaluate_multinomial, .deterministic = false};
+extern const Op random_normal, random_normal_like, random_uniform, random_uniform_like, bernoulli, multinomial;
+const Op random_normal = make_op("RandomNormal", "", 1, infer_shaped, evaluate_normal, false);
+const Op random_normal_like = make_op("RandomNormalLike", "", 1, infer_like, evaluate_normal, true);
+const Op random_uniform = make_op("RandomUniform", "", 1, infer_shaped, evaluate_uniform, false);
+const Op random_uniform_like = make_op("RandomUniformLike", "", 1, infer_like, evaluate_uniform, true);
+const Op bernoulli = make_op("Bernoulli", "", 15, infer_bernoulli, evaluate_bernoulli, false);
+const Op multinomial = make_op("Multinomial", "", 7, infer_multinomial, evaluate_multinomial, false);
+
+extern const Op random_normal_step, random_normal_like_step, random_uniform_step, random_uniform_like_step, bernoulli_step, multinomial_step;
+const Op random_normal_step = make_op("RandomNormal", kInternalDomain, 1, infer_shaped, evaluate_normal, false);
+const Op random_normal_like_step = make_op("RandomNormalLike", kInternalDomain, 1, infer_like, evaluate_normal, true);
+const Op random_uniform_step = make_op("RandomUniform", kInternalDomain, 1, infer_shaped, evaluate_uniform, false);
+const Op random_uniform_like_step = make_op("RandomUniformLike", kInternalDomain, 1, infer_like, evaluate_uniform, true);
+const Op bernoulli_step = make_op("Bernoulli", kInternalDomain, 1, infer_bernoulli, evaluate_bernoulli, false);
+const Op multinomial_step = make_op("Multinomial", kInternalDomain, 1, infer_multinomial, evaluate_multinomial, false);
 
 }  // namespace espalier::ops

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "lib/analysis/run_seed.h"
 #include "lib/base/error.h"
 #include "lib/runtime/compiler.h"
 #include "lib/runtime/session.h"
@@ -74,6 +75,16 @@ struct Plan::Impl {
   std::vector<int64_t> spent;
 
   Impl(const Graph& graph, ParameterStore& store, const CompileOptions& options) {
+    if (!needs_run_seed(graph)) {
+      make(graph, store, options);
+    } else {
+      Graph seeded = graph;
+      set_run_seed(seeded, 0);
+      make(seeded, store, options);
+    }
+  }
+
+  void make(const Graph& graph, ParameterStore& store, const CompileOptions& options) {
     compiler.emplace(graph, store, options);
     if (options.single || compiler->is_static()) {
       compiler->run();

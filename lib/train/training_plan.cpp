@@ -112,7 +112,7 @@ TrainingSetup prepare_training(const Graph& model, const TrainConfig& config, co
   TrainingSetup setup;
   setup.base = at_any_batch(model, config.batch_size);
   if (!config.freeze_batch_norm) unshare_running_statistics(setup.base);
-  const ToTrainingOptions as_it_is{ToTrainingOptions::BatchNorm::frozen, false, 0};
+  const ToTrainingOptions as_it_is{.batch_norm = ToTrainingOptions::BatchNorm::frozen, .dropout = false, .random_steps = false};
   setup.inference = to_training(setup.base, as_it_is);
 
   Graph forward = setup.base;
