@@ -135,7 +135,11 @@ Backward::Backward(const Graph& forward, ValueId loss, std::span<const ValueId> 
   for (const NodeId id : forward_nodes_) {
     const Node& node = forward.node(id);
     auto& reads = reads_[static_cast<size_t>(id)];
-    std::copy_if(node.inputs.begin(), node.inputs.end(), std::back_inserter(reads), [](ValueId v) { return v != kNone; });
+    const Op* op = find_op(node);
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      const bool shape_only = op && i < 32 && (op->shape_only_inputs >> i & 1u);
+      if (node.has_input(i) && !shape_only) reads.push_back(node.inputs[i]);
+    }
     for (const ValueId v : captured_values(forward, node)) reads.push_back(v);
   }
 }

@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "lib/ops/elementwise.h"
-#include "lib/ops/gradient.h"
 #include "lib/ops/random_stream.h"
 
 namespace espalier::ops {
@@ -153,9 +152,6 @@ void evaluate_multinomial(EvaluateContext& c) {
   }));
 }
 
-/// A Like form reads no element.
-void no_gradient(GradientContext&) {}
-
 constexpr Op make_op(const char* name, std::string_view domain, int since, void (*infer)(InferContext&), void (*evaluate)(EvaluateContext&), bool like) {
   Op op;
   op.name = name;
@@ -163,7 +159,6 @@ constexpr Op make_op(const char* name, std::string_view domain, int since, void 
   op.since = since;
   op.infer = infer;
   op.evaluate = evaluate;
-  op.gradient = like ? no_gradient : nullptr;
   op.shape_only_inputs = like ? 1 : 0;
   op.deterministic = false;
   return op;

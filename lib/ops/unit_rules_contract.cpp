@@ -166,7 +166,7 @@ void cuts::conv(CutContext& c) {
     return take(take(weight, n->transposed ? 1 : 0, out), n->transposed ? 0 : 1, in);
   }));
   for (const size_t i : at.of_outputs) {
-    if (c.input(i) == kNone || element_count(c.dims(c.input(i))) != n->out) continue;
+    if (c.input(i) == kNone || c.dims(c.input(i)) != Dims{n->out}) continue;  // a scalar serves all of them
     c.set_input(i, cut_weight(c, c.input(i), [&](const Tensor& each) { return take(each, 0, out); }));
   }
   c.record(c.output(), {channel_bundle(out)});

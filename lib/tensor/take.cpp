@@ -32,6 +32,7 @@ Tensor take_blocks(const Tensor& tensor, Dims dims, int64_t block, std::span<con
 Tensor take(const Tensor& tensor, int64_t axis, std::span<const int64_t> index) {
   const auto at = static_cast<size_t>(axis);
   const Dims& dims = tensor.dims();
+  check(axis >= 0 && at < dims.size(), "an axis of the tensor that is taken from");
   int64_t outer = 1, inner = 1;
   for (size_t i = 0; i < dims.size(); ++i) {
     if (i < at) outer *= dims[i];

@@ -36,7 +36,7 @@ def disagreement(path, np, onnx, ort):
         if "NOT_IMPLEMENTED" in str(error) or "NotImplemented" in type(error).__name__ or any(
                 words in str(error) for words in ("not support", "in node ()")):  # "in node ()": its own expansion of an op
             return "unknown"
-        if "ShapeInferenceError" in str(error) and drops_windows(model):
+        if ("ShapeInferenceError" in str(error) or "Shape mismatch" in str(error)) and drops_windows(model):
             return "unknown"
         return f"refused: {str(error)[:300]}"
     for name, value in actual.items():

@@ -56,6 +56,22 @@ TEST(QuantizedProducts, QLinearConvWithAScaleAndAZeroPointForEachChannel) {
   })", "8, 4 graph output");
 }
 
+TEST(QuantizedProducts, OneOutputChannelHasNoScaleForEach) {
+  for (const char* scale : {"s", "one"}) {
+    expect_cuts(std::string(R"(graph g (x: float[1,3,6,6]) -> (y) opset 13 {
+      s: float[] = {0.03}
+      z: uint8[] = {120}
+      one: float[1] = {0.03}
+      none: uint8[1] = {120}
+      w: uint8[8,3,3,3] = uniform(1, 0, 255)
+      v: uint8[1,8,1,1] = uniform(6, 0, 255)
+      b: int32[1] = {30}
+      q = QuantizeLinear(x, s, z)
+      h = QLinearConv(q, s, z, w, s, z, s, z)
+      o = QLinearConv(h, s, z, v, )") + scale + (*scale == 's' ? ", z" : ", none") + ", s, z, b)\n y = DequantizeLinear(o, s, z) }", "8");
+  }
+}
+
 TEST(QuantizedProducts, GroupedQLinearConv) {
   expect_cuts(R"(graph g (x: float[1,3,5,5]) -> (y) opset 13 {
     s: float[] = {0.03}
