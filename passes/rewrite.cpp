@@ -20,19 +20,25 @@ bool has_bodies(const Graph& graph) {
 int64_t edit_inner(Graph& graph, const Edit& edit, const FactTable* facts);
 
 /// While a body is edited its inputs have the types that hold in every iteration: the sizes that files declare were written
-/// for one of them.
+/// for one of them. What it reads from outside has the type that it has there.
 int64_t edit_body(Body& body, const Edit& edit, const FactTable* facts) {
   Graph copy = *body;
-  std::vector<Type> declared;
+  std::map<ValueId, Type> declared;
   for (const ValueId v : copy.inputs) {
     Type& type = copy.value(v).type;
-    declared.push_back(type);
+    declared[v] = type;
     if (facts && facts->type(v).kind != Type::Kind::unknown) type = facts->type(v);
     else type.dims.reset();
   }
+  for (size_t i = 0; facts && i < body->value_count(); ++i) {
+    const auto v = static_cast<ValueId>(i);
+    if (!copy.value(v).captured) continue;
+    declared[v] = copy.value(v).type;
+    copy.value(v).type = facts->type(v);
+  }
   const int64_t changes = edit_inner(copy, edit, facts) + edit(copy);
   if (changes == 0) return 0;
-  for (size_t i = 0; i < declared.size(); ++i) copy.value(copy.inputs[i]).type = declared[i];
+  for (const auto& [v, type] : declared) copy.value(v).type = type;
   body = std::make_shared<const Graph>(std::move(copy));
   return changes;
 }

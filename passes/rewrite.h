@@ -12,7 +12,7 @@ namespace espalier {
 
 /// Calls `edit` on every body of If, Loop and Scan inside `graph`, innermost first, and on `graph` itself last. `edit`
 /// returns how much it changed; a body that changed is set anew. While a body is edited, its inputs have the types that hold in
-/// every iteration, whatever the file declares. Returns the sum.
+/// every iteration, whatever the file declares, and what it reads from outside has its type there. Returns the sum.
 int64_t edit_graphs(Graph& graph, const std::function<int64_t(Graph&)>& edit);
 
 /// Changes a graph around one node and says whether it did. facts: of the graph before anything was changed.

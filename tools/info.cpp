@@ -12,6 +12,7 @@
 #include "lib/report/units.h"
 #include "passes/check_inputs.h"
 #include "passes/pipeline.h"
+#include "passes/simplify/inline_if.h"
 #include "tools/command.h"
 #include "tools/model_figures.h"
 
@@ -89,7 +90,9 @@ struct Prunable {
   size_t free = 0, free_groups = 0;
 };
 
-Prunable prunable_of(const Graph& graph, const ModelFigures& figures) {
+/// As prune does it: where the condition of an If is known, its branch stands in its place.
+Prunable prunable_of(Graph graph, const ModelFigures& figures) {
+  passes::inline_known_branches(graph);
   const UnitTable table = assign_units(graph, figures.dims);
   Prunable result;
   result.groups = unit_groups(table);

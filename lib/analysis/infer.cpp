@@ -103,6 +103,7 @@ class Inference {
       const Value& value = graph_.value(static_cast<ValueId>(i));
       if (!value.captured) continue;
       if (const Fact* fact = outside(value.name)) table_.at(static_cast<ValueId>(i)) = *fact;
+      else table_.at(static_cast<ValueId>(i)).type = value.type;  // what a pass that edits the body alone knows
     }
   }
 

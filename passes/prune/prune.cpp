@@ -13,6 +13,7 @@
 #include "passes/prune/states.h"
 #include "passes/prune/trial.h"
 #include "passes/resources.h"
+#include "passes/simplify/inline_if.h"
 
 namespace espalier::passes {
 namespace {
@@ -39,6 +40,7 @@ constexpr PassOption kOptions[] = {
 };
 
 constexpr PassCounter kCounters[] = {
+    {"inlined", "If nodes of known condition replaced by their branch"},
     {"units-removed", "units that went"},
     {"units-frozen", "units that could not go"},
     {"gathers-added", "reorderings that had to be written"},
@@ -151,7 +153,8 @@ void note_reconstruction(PassContext& c, const Reconstructed& made) {
 }
 
 void run(PassContext& c) {
-  const Graph original = c.graph();
+  Graph original = c.graph();
+  c.count("inlined", inline_known_branches(original));
   UnitTable assigned = assign_units(original, sizes_of(original, c.resources()), states_of(original, c.options().text("state")));
   refuse_states_with_data(c, assigned);
   keep_named(assigned, c.options().text("keep"));

@@ -17,6 +17,8 @@ namespace espalier {
 // A model that carries states from call to call (an LSTM's h and c as inputs and outputs) is frozen by them, unless the pairs are
 // declared: state=h_in:h_out,c_in:c_out. Both ends then shrink with the units, and the report says what the interface became.
 //
+// An If whose condition is known is replaced by its branch first: what two branches disagree about would be frozen.
+//
 // Options: one budget (flops, params or ratio) or a plan; criterion, scope, align, keep, state, plan, plan-out,
 // reconstruct.
 namespace passes {

@@ -15,4 +15,7 @@ namespace espalier::passes {
 /// dropped, so the file shrinks. What the branch read from outside is no longer frozen for pruning.
 extern const Pass inline_if;
 
+/// The same on a graph by itself; what prune does first. Returns how many nodes were replaced.
+int64_t inline_known_branches(Graph& graph);
+
 }  // namespace espalier::passes

@@ -127,6 +127,29 @@ TEST(Prune, MissesNothingWhereTheBudgetIsMet) {
   EXPECT_NO_THROW(throw_if_missed({&report, 1}));
 }
 
+TEST(Prune, FindsTheUnitsOfIfsWhoseConditionIsKnown) {
+  Model model;
+  model.graph = parse_graph(R"(graph g (x: float[b,3], c: bool[]) -> (y: float[b,2]) opset 13 {
+    w: float[3,4] = fill(1)
+    y = If(c) {then_branch = graph () -> (t) {
+                 one: int64[1] = {1}
+                 three: int64[1] = {3}
+                 p: float[3,8] = fill(2)
+                 q: float[8,2] = fill(3)
+                 s = Shape(x)
+                 columns = Gather(s, one) {axis = 0}
+                 known = Equal(columns, three)
+                 h = MatMul(x, p)
+                 r = If(known) {then_branch = graph () -> (a) { a = Relu(h) }, else_branch = graph () -> (e) { e = Flatten(h) {axis = 2} }}
+                 t = MatMul(r, q) },
+               else_branch = graph () -> (e) { v: float[4,2] = fill(4)  h2 = MatMul(x, w)  e = MatMul(h2, v) }}
+  })");
+  const PassReport report = run(model, "prune{ratio=0.5}");
+  EXPECT_EQ(report.counters.at("inlined"), 1);
+  EXPECT_EQ(report.counters.at("units-removed"), 6);
+  EXPECT_NE(report.verification.detail.find("certificate"), std::string::npos);
+}
+
 TEST(PrunePlan, RefusesFaultsClearly) {
   const Graph graph = parse_graph(kNet);
   const UnitTable table = assign_units(graph);

@@ -62,6 +62,39 @@ Graph many_heads() {
   return m.graph(m.linear(x, 32, 5));
 }
 
+/// Keys and values of two heads, each repeated for three queries as exporters write it: Unsqueeze, Expand, Reshape.
+Graph grouped_queries() {
+  TextModel m("x: float[2,10,24]");
+  std::string x = m.linear("x", 24, 32);
+  const auto heads = [&](int64_t n) { return m.transpose(m.reshape(m.linear(x, 32, n * 8), {2, 10, n, 8}), {0, 2, 1, 3}); };
+  const auto repeated = [&](const std::string& t) {
+    return m.reshape(m.op("Expand", {m.op("Unsqueeze", {t, m.ints({2})}), m.ints({2, 2, 3, 10, 8})}), {2, 6, 10, 8});
+  };
+  const std::string q = heads(6), k = repeated(heads(2)), v = repeated(heads(2));
+  const std::string p = m.op("Softmax", {m.op("MatMul", {q, m.transpose(k, {0, 1, 3, 2})})}, "axis = -1");
+  const std::string o = m.reshape(m.transpose(m.op("MatMul", {p, v}), {0, 2, 1, 3}), {2, 10, 48});
+  x = m.op("Add", {x, m.linear(o, 48, 32)});
+  return m.graph(m.linear(x, 32, 5));
+}
+
+/// As TensorFlow's exporter writes images: convolutions between Transposes, the rest with channels last.
+Graph nhwc() {
+  TextModel m("x: float[2,8,8,3]");
+  const auto conv = [&](const std::string& x, int64_t in, int64_t out, int64_t group = 1) {
+    const std::string y = m.op("Conv", {m.transpose(x, {0, 3, 1, 2}), m.weight({out, in / group, 3, 3})}, "pads = [1,1,1,1], group = " + std::to_string(group));
+    return m.op("Add", {m.transpose(y, {0, 2, 3, 1}), m.small({out})});
+  };
+  const std::string x = m.relu(conv("x", 3, 24));
+  std::string y = m.relu(conv(conv(x, 24, 24, 24), 24, 40));
+  y = m.op("Add", {x, conv(y, 40, 24)});
+  y = m.op("Concat", {y, m.op("Mul", {x, m.small({24})})}, "axis = 3");
+  const std::string s = m.linear(m.relu(m.linear(m.op("ReduceMean", {y}, "axes = [1,2]"), 48, 6)), 6, 48);
+  y = m.op("Mul", {y, m.op("Sigmoid", {s})});
+  y = m.op("Pad", {y, m.ints({0, 0, 0, 0, 0, 0, 0, 8})});
+  y = m.transpose(m.op("MaxPool", {m.transpose(y, {0, 3, 1, 2})}, "kernel_shape = [2,2], strides = [2,2]"), {0, 2, 3, 1});
+  return m.graph(m.linear(m.reshape(y, {2, 4 * 4 * 56}), 4 * 4 * 56, 5));
+}
+
 Graph head_loop() {
   TextModel m("x: float[2,10,24]");
   std::string x = m.linear("x", 24, 32);
@@ -243,6 +276,8 @@ std::vector<UnitModel> unit_models() {
       {"resnext", res_next(), 3, 4, 160, "10 graph output"},
       {"fused_qkv", fused_qkv(), 5, 6, 432, "5 graph output"},
       {"many_heads", many_heads(), 3, 4, 96, "5 graph output"},
+      {"grouped_queries", grouped_queries(), 3, 4, 64, "5 graph output"},
+      {"nhwc", nhwc(), 3, 4, 78, "5 graph output"},
       {"head_loop", head_loop(), 3, 4, 96, "5 graph output"},
       {"linear_attention", linear_attention(), 2, 3, 64, "5 graph output"},
       {"pixel_shuffle", pixel_shuffle(), 2, 3, 32, "4 graph output"},
