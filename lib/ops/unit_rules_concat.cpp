@@ -2,6 +2,7 @@
 #include <numeric>
 
 #include "lib/ops/cut.h"
+#include "lib/ops/cut_weight.h"
 #include "lib/ops/unit_rules.h"
 
 namespace espalier {
@@ -87,8 +88,8 @@ void cuts::concat(CutContext& c) {
       if (!own.empty()) k = own[0];
       std::vector<Bundle> follows = left;
       follows.push_back(k);
-      Tensor cut = c.follow(c.tensor(v), follows, 0);
-      if (!(cut == c.tensor(v))) now = c.cut_constant(v, std::move(cut));
+      const ValueId cut = cut_weight(c, v, [&](const Tensor& t) { return c.follow(t, follows, 0); });
+      if (cut != v) now = cut;
     }
     if (k.ids.size() > 0) inputs.push_back(now);
     pieces.push_back({k.axes, k.ids.shifted(static_cast<int32_t>(start)), axis});

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lib/ops/cut.h"
+#include "lib/ops/cut_weight.h"
 
 namespace espalier {
 namespace {
@@ -95,8 +96,8 @@ void follow_constants(CutContext& c, const std::vector<Bundle>& left) {
   for (size_t i = 0; i < c.input_count(); ++i) {
     const ValueId v = c.input(i);
     if (left.empty() || !c.constant(v)) continue;
-    Tensor cut = c.follow(c.tensor(v), left, 0);
-    if (!(cut == c.tensor(v))) c.set_input(i, c.cut_constant(v, std::move(cut)));
+    const ValueId cut = cut_weight(c, v, [&](const Tensor& t) { return c.follow(t, left, 0); });
+    if (cut != v) c.set_input(i, cut);
   }
 }
 
@@ -206,7 +207,7 @@ void cuts::scatter_nd(CutContext& c) {
     std::vector<Bundle> wanted;
     for (const Bundle& k : left) wanted.push_back(k.shifted_axes(-shift));
     if (c.constant(v)) {
-      if (!wanted.empty()) c.set_input(i, c.cut_constant(v, c.follow(c.tensor(v), wanted, 0)));
+      if (!wanted.empty()) c.set_input(i, cut_weight(c, v, [&](const Tensor& whole) { return c.follow(whole, wanted, 0); }));
       return;
     }
     ValueId now = c.current(i);

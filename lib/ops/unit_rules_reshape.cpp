@@ -258,7 +258,9 @@ void ReshapeCut::write() {
     c_.set_input(0, current_);
     const ValueId operand = c_.input(1);
     const bool same = c_.constant(operand) && !c_.fact(operand).bound && c_.tensor(operand).to_int64s() == shape;
-    if (!same) c_.set_input(1, c_.numbers(shape, "shape"));
+    if (same) return;
+    c_.set_input(1, c_.numbers(shape, "shape"));
+    if (c_.node().has("allowzero")) c_.erase_attribute("allowzero");  // the zeros written now copy a size
     return;
   }
   c_.become("Reshape", {current_, c_.numbers(shape, "shape")}, {});
