@@ -275,6 +275,11 @@ void cuts::transpose(CutContext& c) { c.record(c.output(), transposed(c.kept(c.i
 void units::reshape(UnitContext& c) {
   const ValueId x = c.input(0), out = c.output();
   const Dims &src = c.dims(x), &dst = c.dims(out);
+  const int64_t count = element_count(src);
+  if (count == 0 || count != element_count(dst)) {  // a shape that depends on data is as the file declares it
+    c.freeze_value(x, count == 0 ? "a reshape of no elements" : "a reshape to a declared size that does not fit");
+    return c.set(out, {});
+  }
   const std::vector<Segment> all = segments(src, dst);
   std::vector<Bundle> result;
   for (const Bundle& b : c.bundles(x)) {

@@ -1,5 +1,5 @@
 // ONNX's conformance cases with one number made extreme: each integer and float of each attribute, each element of each
-// short input. Whatever the number, inference (which folds what is constant), unit ids, cost and a plan's run end in a result
+// short input, each size that an input declares. Whatever the number, inference (which folds what is constant), unit ids, cost and a plan's run end in a result
 // or in an Error that is not `internal`, soon and in little memory. Built with the sanitizers it finds overflowing arithmetic.
 //
 //   extremes [-share=N] [-all] [FILTER]
@@ -76,10 +76,24 @@ class Extremes {
     for (const auto& [name, value] : Values(feeds_)) {
       if (value.is_tensor() && value.tensor().size() <= kShort) change(name, value.tensor());
     }
+    for (const ValueId v : graph_.inputs) change_sizes(v);
     return runs_;
   }
 
  private:
+  void change_sizes(ValueId v) {
+    const Value& input = graph_.value(v);
+    for (size_t axis = 0; input.type.dims && axis < input.type.dims->size(); ++axis) {
+      for (const int64_t size : kIntegers) {
+        if (size < 0 || !next(input.name + "'s size", static_cast<double>(size))) continue;
+        Graph graph = graph_;
+        (*graph.value(v).type.dims)[axis] = Dim(size);
+        attempt([&] { graph_cost(graph, infer(graph)); });
+        attempt([&] { assign_units(graph); });
+      }
+    }
+  }
+
   void change(NodeId id, const Attribute& attribute) {
     const auto with = [&](Attribute::Value value, auto number) {
       Graph graph = graph_;
@@ -123,10 +137,7 @@ class Extremes {
   }
 
   void check(const Graph& graph, const Values& feeds, const std::string& what, double number) {
-    if (count_++ % share_ != 0) return;
-    ++runs_;
-    std::snprintf(current, sizeof current, "extremes: %s, %s = %g", name_.c_str(), what.c_str(), number);
-    alarm(kSeconds);
+    if (!next(what, number)) return;
     Graph constant = graph;
     for (const auto& [name, value] : feeds) {
       const ValueId v = graph.find_value(name);
@@ -140,7 +151,15 @@ class Extremes {
     });
     attempt([&] { assign_units(constant); });
     attempt([&] { run_plan(graph, constant, feeds); });
-    alarm(0);
+  }
+
+  /// Whether this mutation is one of the share; then it is the current one.
+  bool next(const std::string& what, double number) {
+    if (count_++ % share_ != 0) return false;
+    ++runs_;
+    std::snprintf(current, sizeof current, "extremes: %s, %s = %g", name_.c_str(), what.c_str(), number);
+    alarm(kSeconds);
+    return true;
   }
 
   /// Integer inputs are constants, so that their sizes are known; only plans that make little run.

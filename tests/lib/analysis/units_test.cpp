@@ -5,6 +5,7 @@
 #include "lib/analysis/certificate.h"
 #include "lib/analysis/choose.h"
 #include "lib/analysis/surgeon.h"
+#include "lib/graph/text.h"
 #include "tests/lib/analysis/unit_models.h"
 
 namespace espalier {
@@ -37,6 +38,16 @@ TEST(Units, FreeUnitsAndFrozenReasonsOfTheSyntheticModelsAreGolden) {
     EXPECT_EQ(free, model.free_units);
     EXPECT_EQ(in_words(frozen_reasons(table, groups)), model.reasons);
   }
+}
+
+TEST(Units, AreFrozenWhereAFileDeclaresASizeThatDoesNotFit) {
+  const Graph graph = parse_graph(R"(graph g (x: float[1,3], axes: int64[1]) -> (y: float[1,2]) opset 13 {
+    w: float[1,3,4] = fill(1)
+    h = MatMul(x, w)
+    y = Squeeze(h, axes)
+  })");
+  const UnitTable table = assign_units(graph);
+  EXPECT_EQ(in_words(frozen_reasons(table, unit_groups(table))), "4 a reshape to a declared size that does not fit");
 }
 
 // UNIT_IDS.md's syn_million and syn_nodes10k: the table at full size, and a cut of it.
