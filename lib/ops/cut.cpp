@@ -284,13 +284,35 @@ std::vector<Bundle> CutContext::join(ValueId out, const std::vector<size_t>& inp
   return order;
 }
 
+namespace {
+
+/// What all rows keep, if it is the same; nothing of a bundle without rows.
+std::optional<IndexArray> common_row(const Bundle& bundle) {
+  if (bundle.axes.size() == 1) return std::nullopt;
+  const IndexArray rows = bundle.rows();
+  const int64_t length = rows.dim(1);
+  for (int64_t i = length; i < rows.size(); ++i) {
+    if (rows[i] != rows[i - length]) return std::nullopt;
+  }
+  return IndexArray({length}, {rows.values().begin(), rows.values().begin() + length});
+}
+
+}  // namespace
+
 Tensor CutContext::follow(const Tensor& tensor, const std::vector<Bundle>& kept, int lead) const {
   std::vector<Bundle> index;
   for (const Bundle& k : kept) {
     const int axis = k.ragged - lead;
     if (axis < 0 || tensor.dims()[static_cast<size_t>(axis)] == 1) continue;
-    if (k.axes.front() < lead) throw Inexpressible(IndexArray(), "constant lacks the row axis");
-    index.push_back(k.shifted_axes(-lead));
+    if (const auto row = common_row(k)) {
+      index.push_back(Bundle::along(axis, *row));
+    } else if (k.axes.front() < lead) {  // it lacks the row axis
+      Dims wider(static_cast<size_t>(lead - k.axes.front()), 1);
+      wider.insert(wider.end(), tensor.dims().begin(), tensor.dims().end());
+      return follow(tensor.reshaped(std::move(wider)), kept, k.axes.front());
+    } else {
+      index.push_back(k.shifted_axes(-lead));
+    }
   }
   if (index.empty()) return tensor;
   Dims result = tensor.dims();

@@ -24,15 +24,28 @@ Tensor taken(const Tensor& x, const std::function<Tensor(const Tensor&)>& index)
   return is_narrow(x.type()) ? narrow(index(widen(x)), x.type(), true) : index(x);
 }
 
-/// Scales (or zero points) along `axis` of a tensor of shape `dims`, as `index` leaves them.
-Tensor taken_along(const Tensor& scale, const Dims& dims, int axis, const std::function<Tensor(const Tensor&)>& index) {
+/// Coordinates along `axis` of a tensor of shape `dims`, as `index` leaves them; nothing where they are not the same all over
+/// the other axes: no scale by channel says that.
+std::optional<std::vector<int64_t>> order_along(const Dims& dims, int axis, const std::function<Tensor(const Tensor&)>& index) {
   std::vector<int64_t> of_element;
   for_each_position(dims, [&](const Dims& at) { of_element.push_back(at[static_cast<size_t>(axis)]); });
   const Tensor left = index(Tensor::of<int64_t>(dims, of_element));
-  std::vector<int64_t> order;
-  int64_t inner = 1;
-  for (size_t i = static_cast<size_t>(axis) + 1; i < left.dims().size(); ++i) inner *= left.dims()[i];
-  for (int64_t k = 0; k < left.dims()[static_cast<size_t>(axis)]; ++k) order.push_back(left.data<int64_t>()[static_cast<size_t>(k * inner)]);
+  if (left.rank() != static_cast<int64_t>(dims.size())) return std::nullopt;
+  const auto found = left.data<int64_t>();
+  std::vector<int64_t> order(static_cast<size_t>(left.dims()[static_cast<size_t>(axis)]), -1);
+  size_t i = 0;
+  bool same = true;
+  for_each_position(left.dims(), [&](const Dims& at) {
+    int64_t& here = order[static_cast<size_t>(at[static_cast<size_t>(axis)])];
+    same = same && (here < 0 || here == found[i]);
+    here = found[i++];
+  });
+  if (!same) return std::nullopt;
+  return order;
+}
+
+/// Scales (or zero points) at these positions.
+Tensor taken_at(const Tensor& scale, const std::vector<int64_t>& order) {
   if (!is_narrow(scale.type())) return take(scale, 0, order);
   return narrow(take(widen(scale), 0, order), scale.type(), true);
 }
@@ -63,7 +76,11 @@ std::vector<std::vector<int64_t>> orders_of(const CutContext& c, const Dims& dim
   std::vector<int64_t> places(static_cast<size_t>(element_count(dims)));
   std::iota(places.begin(), places.end(), int64_t{0});
   const Tensor whole = Tensor::of<int64_t>(dims, places), left = index(whole);
-  check(left.rank() == whole.rank(), "a constant keeps its rank");
+  const auto by_rows = [&] {
+    const auto& bundles = c.bundles(c.output());
+    return Inexpressible(bundles.empty() ? IndexArray() : bundles[0].ids, "a value of dynamic size would be cut by rows");
+  };
+  if (left.rank() != whole.rank()) throw by_rows();
   const Dims strides = row_major_strides(dims), steps = row_major_strides(left.dims());
   std::vector<std::vector<int64_t>> orders(dims.size());
   Tensor expected = whole;
@@ -75,8 +92,7 @@ std::vector<std::vector<int64_t>> orders_of(const CutContext& c, const Dims& dim
     expected = take(expected, static_cast<int64_t>(axis), orders[axis]);
   }
   if (expected == left) return orders;
-  const auto& bundles = c.bundles(c.output());
-  throw Inexpressible(bundles.empty() ? IndexArray() : bundles[0].ids, "a value of dynamic size would be cut by rows");
+  throw by_rows();
 }
 
 ValueId cut_when_run(CutContext& c, ValueId from, const std::function<Tensor(const Tensor&)>& index) {
@@ -101,11 +117,14 @@ ValueId cut_weight(CutContext& c, ValueId from, const std::function<Tensor(const
   if (left == quantized) return from;
   check(left.size() > 0, "a weight that is left");
   const auto axis = quantized_axis(*node, quantized.rank(), c.tensor(node->inputs[1]).size());
+  std::optional<std::vector<int64_t>> order;
+  if (axis) order = order_along(quantized.dims(), *axis, index);
+  if (axis && !order) return c.cut_constant(from, index(c.tensor(from)));
   std::vector<ValueId> inputs = {c.cut_constant(node->inputs[0], std::move(left))};
   for (size_t i = 1; i < node->inputs.size(); ++i) {
     const ValueId v = node->inputs[i];
     if (v == kNone || !axis) inputs.push_back(v);
-    else inputs.push_back(c.cut_constant(v, taken_along(c.tensor(v), quantized.dims(), *axis, index)));
+    else inputs.push_back(c.cut_constant(v, taken_at(c.tensor(v), *order)));
   }
   return c.before("DequantizeLinear", std::move(inputs), node->attributes, c.graph().value(from).name);
 }

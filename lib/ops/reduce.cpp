@@ -270,8 +270,10 @@ void l1_gradient(GradientContext& c) {
   c.set_grad(0, product(c, Spread(c)(c.grad_output()), c.add("Sign", {c.input(0)})));
 }
 
+/// x dy / y; where all is zero, zero (a subgradient).
 void l2_gradient(GradientContext& c) {
-  c.set_grad(0, product(c, Spread(c)(c.add("Div", {c.grad_output(), c.output()})), c.input(0)));
+  const ValueId norm = c.add("Max", {c.output(), c.scalar(1e-30, c.output())});
+  c.set_grad(0, product(c, Spread(c)(c.add("Div", {c.grad_output(), norm})), c.input(0)));
 }
 
 void log_sum_gradient(GradientContext& c) {

@@ -2,7 +2,10 @@
 // negative and empty lists of axes, ties, old forms.
 #include <gtest/gtest.h>
 
+#include "lib/analysis/reference.h"
+#include "lib/autodiff/differentiate.h"
 #include "lib/base/error.h"
+#include "lib/graph/text.h"
 #include "tests/lib/autodiff/gradient_check.h"
 
 namespace espalier::testing {
@@ -135,6 +138,18 @@ GRADIENT_TEST(ShapesGradient, ReductionsOfEveryKindOfAxes) {
   EXPECT_GRADIENTS(one("x: float[n,1,1,1]", "GlobalAveragePool(x)"));
   EXPECT_GRADIENTS(one("x: float[n,3,1]", "GlobalMaxPool(x)"));
   EXPECT_GRADIENTS(one("x: float[1,2,2,3,2]", "GlobalLpPool(x) {p = 3}"));
+}
+
+/// The norm has no slope where all is zero; 0 is one of those that lie between.
+TEST(ShapesGradient, ANormOfZerosHasTheGradientZero) {
+  const Graph graph = parse_graph("graph g (x: float[2,3]) -> (l) opset 18 { a: int64[1] = {1}\n n = ReduceL2(x, a)\n l = ReduceSum(n) {keepdims = 0} }");
+  const ValueId x = graph.find_value("x");
+  const TrainingGraph training = differentiate(graph, graph.find_value("l"), std::vector<ValueId>{x});
+  Graph outputs = training.graph;
+  outputs.outputs = {training.gradients.at(0).grad};
+  const auto found = run_reference(outputs, {{"x", Tensor::of<float>({2, 3}, {0, 0, 0, 3, 0, 4})}});
+  const auto grad = found.begin()->second.to_doubles();
+  for (size_t i = 0; i < 6; ++i) EXPECT_NEAR(grad[i], (std::vector<double>{0, 0, 0, 0.6, 0, 0.8})[i], 1e-6) << i;
 }
 
 GRADIENT_TEST(ShapesGradient, NormalizationsOfFewAndManyAxes) {
