@@ -18,6 +18,7 @@ class RecurrentForward : public Kernel {
       : p_(p),
         width_(p.gates() * p.hidden),
         packed_(!StepProduct::has_few_rows(p.batch)),
+        apart_(rows_are_apart(p)),
         inputs_({.m = p.steps * p.batch,
                  .n = width_,
                  .k = p.input,
@@ -57,14 +58,53 @@ class RecurrentForward : public Kernel {
       inputs_.run(x, w_ + d * width_ * p_.input, s.gates(0));
       load_state(h0_, d, s.h_slot(s.first_slot()));
       if (p_.cell == Cell::lstm) load_state(c0_, d, s.c_slot(s.first_slot()));
-      const float* r = r_ + d * width_ * p_.hidden;
-      if (packed_) r = pack(r);
-      for (int64_t k = 0; k < p_.steps; ++k) step(s, d, s.step(k), r);
-      store(s, d);
+      if (packed_) pack(d);
+      for (int64_t k = 0; k < p_.steps && !apart_; ++k) step(s, d, s.step(k));
     }
+    if (apart_) run_rows_apart();
+    for (int64_t d = 0; d < p_.directions; ++d) store(RecurrentState(p_, d, state_), d);
   }
 
  private:
+  /// Whether each thread takes rows of the batch (and directions) through all steps by itself, without waiting for the others
+  /// at each of them: where R stays in a core's cache, and there is a row for each thread.
+  static bool rows_are_apart(const RecurrentProblem& p) {
+    constexpr int64_t kCached = 1 << 18, kCheap = 1 << 15;
+    const int64_t row = p.gates() * p.hidden * p.hidden;
+    return row <= kCached && (p.batch * p.directions >= thread_count() || row <= kCheap);
+  }
+
+  void run_rows_apart() {
+    parallel_for(p_.directions * p_.batch, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t d = begin / p_.batch; d * p_.batch < end; ++d) {
+        const int64_t first = std::max(begin - d * p_.batch, int64_t{0}), last = std::min(end - d * p_.batch, p_.batch);
+        const RecurrentState s(p_, d, state_);
+        for (int64_t k = 0; k < p_.steps; ++k) step_of_rows(s, d, s.step(k), first, last);
+      }
+    });
+  }
+
+  void step_of_rows(const RecurrentState& s, int64_t d, int64_t t, int64_t first, int64_t last) const {
+    const int64_t n = p_.hidden;
+    const auto& f = p_.functions[static_cast<size_t>(d)];
+    add_product(s.h_before(t), d, 0, first_width(), separate() ? s.linear(t) : s.gates(t), first, last);
+    if (second_.empty()) {
+      for (int64_t b = first; b < last; ++b) gates_of(s, t, b, f);
+      return;
+    }
+    for (int64_t b = first; b < last; ++b) gru_reset(s, t, b, f);
+    add_product(s.reset(t), d, 2 * n, n, s.gates(t) + 2 * n, first, last);
+    for (int64_t b = first; b < last; ++b) gru_end(s, t, b, f);
+  }
+
+  /// Rows first .. last of [B, H] times rows of R from `row` on, added to `to`.
+  void add_product(const float* states, int64_t d, int64_t row, int64_t columns, float* to, int64_t first, int64_t last) const {
+    const int64_t n = p_.hidden;
+    const float* r = r_rows(d, row);
+    if (packed_) return recurrent_loops().add_products(states + first * n, n, r, width_, n, to + first * width_, width_, last - first, columns);
+    for (int64_t b = first; b < last; ++b) recurrent_loops().dot_rows(states + b * n, r, n, n, to + b * width_, columns);
+  }
+
   /// The product with R is kept apart from the gates: the reset gate scales it.
   bool separate() const { return p_.cell == Cell::gru && p_.linear_before_reset; }
   int64_t first_width() const { return p_.cell == Cell::gru && !p_.linear_before_reset ? 2 * p_.hidden : width_; }
@@ -83,19 +123,23 @@ class RecurrentForward : public Kernel {
   }
 
   /// Rows of R from `row` on, as the step products read them.
-  const float* r_rows(const float* r, int64_t row) const { return packed_ ? r + row : r + row * p_.hidden; }
+  const float* r_rows(int64_t d, int64_t row) const {
+    const float* const r = (packed_ ? packed_r_ : r_) + d * width_ * p_.hidden;
+    return packed_ ? r + row : r + row * p_.hidden;
+  }
 
-  const float* pack(const float* r) {
+  void pack(int64_t d) {
     constexpr int64_t kBlock = 16;
+    const float* const r = r_ + d * width_ * p_.hidden;
+    float* const packed = packed_r_ + d * width_ * p_.hidden;
     parallel_for(width_, 64, [&](int64_t begin, int64_t end) {
       for (int64_t first = begin; first < end; first += kBlock) {
         const int64_t last = std::min(end, first + kBlock);
         for (int64_t k = 0; k < p_.hidden; ++k) {
-          for (int64_t row = first; row < last; ++row) packed_r_[k * width_ + row] = r[row * p_.hidden + k];
+          for (int64_t row = first; row < last; ++row) packed[k * width_ + row] = r[row * p_.hidden + k];
         }
       }
     });
-    return packed_r_;
   }
 
   /// Every gate starts as its biases, for products that add to it: Wb + Rb, but for what stays apart.
@@ -125,20 +169,21 @@ class RecurrentForward : public Kernel {
     for (int64_t b = 0; b < p_.batch; ++b) std::copy_n(state_row(from, d, b), p_.hidden, slot + b * p_.hidden);
   }
 
-  void step(const RecurrentState& s, int64_t d, int64_t t, const float* r) {
+  void step(const RecurrentState& s, int64_t d, int64_t t) {
     float* product = separate() ? s.linear(t) : s.gates(t);
-    first_.run(s.h_before(t), r, product);
+    first_.run(s.h_before(t), r_rows(d, 0), product);
     const auto& f = p_.functions[static_cast<size_t>(d)];
-    if (second_.empty()) {
-      return for_rows([&](int64_t b) {
-        if (p_.cell == Cell::lstm) lstm(s, t, b, f);
-        else if (p_.cell == Cell::gru) gru_linear(s, t, b, f);
-        else rnn(s, t, b, f);
-      });
-    }
+    if (second_.empty()) return for_rows([&](int64_t b) { gates_of(s, t, b, f); });
     for_rows([&](int64_t b) { gru_reset(s, t, b, f); });
-    second_[0].run(s.reset(t), r_rows(r, 2 * p_.hidden), s.gates(t) + 2 * p_.hidden);
+    second_[0].run(s.reset(t), r_rows(d, 2 * p_.hidden), s.gates(t) + 2 * p_.hidden);
     for_rows([&](int64_t b) { gru_end(s, t, b, f); });
+  }
+
+  /// What is left of a step behind its one product.
+  void gates_of(const RecurrentState& s, int64_t t, int64_t b, const std::vector<ElementOp>& f) const {
+    if (p_.cell == Cell::lstm) lstm(s, t, b, f);
+    else if (p_.cell == Cell::gru) gru_linear(s, t, b, f);
+    else rnn(s, t, b, f);
   }
 
   template <class F>
@@ -208,7 +253,7 @@ class RecurrentForward : public Kernel {
 
   RecurrentProblem p_;
   int64_t width_;
-  bool packed_;
+  bool packed_, apart_;
   StepProduct inputs_, first_;
   std::vector<StepProduct> second_;
   float *x_ = nullptr, *w_ = nullptr, *r_ = nullptr, *b_ = nullptr, *h0_ = nullptr, *c0_ = nullptr, *y_ = nullptr,
@@ -219,7 +264,7 @@ class RecurrentForward : public Kernel {
 
 size_t recurrent_forward_scratch(const RecurrentProblem& p) {
   const int64_t turned = p.batch_first ? padded(p.steps * p.batch * p.input) : 0;
-  return static_cast<size_t>(turned + padded(p.gates() * p.hidden * p.hidden)) * sizeof(float);
+  return static_cast<size_t>(turned + padded(p.directions * p.gates() * p.hidden * p.hidden)) * sizeof(float);
 }
 
 std::unique_ptr<Kernel> recurrent_forward(const RecurrentProblem& p) { return std::make_unique<RecurrentForward>(p); }

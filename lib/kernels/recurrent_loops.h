@@ -30,6 +30,8 @@ struct RecurrentLoops {
   void (*dot_rows)(const float* a, const float* b, int64_t ldb, int64_t k, float* y, int64_t n);
   /// y[j] += sum over i < k of a[i] b[i ldb + j], for j < n.
   void (*add_rows)(const float* a, const float* b, int64_t ldb, int64_t k, float* y, int64_t n);
+  /// y[row ldy + j] += sum over i < k of a[row lda + i] b[i ldb + j], for row < rows, j < n: several rows at once read b once.
+  void (*add_products)(const float* a, int64_t lda, const float* b, int64_t ldb, int64_t k, float* y, int64_t ldy, int64_t rows, int64_t n);
   /// sums[j] += sum over rows of x[row stride + j], for j < n.
   void (*column_sums)(const float* x, int64_t rows, int64_t stride, double* sums, int64_t n);
 };

@@ -133,6 +133,9 @@ TEST(RecurrentPlan, SmallAndLargeSizes) {
   check_layer({.op = "LSTM", .steps = 9, .batch = 33, .input = 28, .hidden = 64});
   check_layer({.op = "GRU", .directions = 2, .steps = 33, .batch = 1, .input = 8, .hidden = 4, .attributes = "linear_before_reset = 1"});
   check_layer({.op = "GRU", .steps = 4, .batch = 20, .input = 70, .hidden = 130});
+  check_layer({.op = "LSTM", .steps = 2, .batch = 6, .input = 5, .hidden = 260});
+  check_layer({.op = "GRU", .steps = 3, .batch = 9, .input = 5, .hidden = 300, .attributes = "linear_before_reset = 1"});
+  check_layer({.op = "LSTM", .directions = 2, .steps = 6, .batch = 5, .input = 3, .hidden = 23});
 }
 
 TEST(RecurrentPlan, KerasGatesAreFast) {
