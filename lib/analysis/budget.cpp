@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <optional>
 
 namespace espalier {
 namespace {
@@ -42,22 +41,21 @@ class Solver {
   void budget() {
     if (options_.share >= 1) return ratio_of_all();
     double low = 0, high = 1;  // share of units that goes: at low too little, at high enough
-    std::optional<Trial> best, smallest = level(1);
-    const bool possible = smallest->share <= options_.share;
-    if (possible) best = std::move(smallest);
+    Trial best = level(1);
+    const bool possible = best.share <= options_.share;
     for (int i = 0; possible && i < kBisections; ++i) {
       const double middle = (low + high) / 2;
       Trial trial = level(middle);
       if (trial.share <= options_.share) {
         high = middle;
-        if (!best || trial.share >= best->share) best = std::move(trial);
+        if (trial.share >= best.share) best = std::move(trial);
       } else {
         low = middle;
       }
     }
-    if (possible) give_back(*best, counts_at(low)), give_back(*best, counts_at(0));
+    if (possible) give_back(best, counts_at(low)), give_back(best, counts_at(0));
     result_.met = possible;
-    accept(std::move(possible ? *best : *smallest));
+    accept(std::move(best));
   }
 
   void ratio_of_all() {
