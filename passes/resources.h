@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lib/data/batcher.h"
 #include "lib/data/dataset.h"
 #include "lib/data/preprocess.h"
 #include "lib/train/config.h"
@@ -29,6 +30,7 @@ struct Resources {
   /// is set aside by who trains.
   const Dataset* train = nullptr;
   const Dataset* validation = nullptr;
+  Augmentation validation_augmentation;  ///< TrainConfig's, for all that judge on validation data
   Preprocessing preprocessing;
   /// A model that teaches, given by the user; null: `original` may.
   const Model* teacher = nullptr;

@@ -88,24 +88,34 @@ Json to_json(const Side& side) {
   return json;
 }
 
-/// The data on which the two models are judged: the test data, else those that chose the weights.
-Dataset judged_on(const Arguments& arguments, const Graph& graph) {
-  if (arguments.has("test")) return dataset_of(arguments, "test", graph);
+/// What the two models are judged on: the test data, else those that chose the weights, in the views that chose.
+struct Judged {
+  Dataset data;
+  Augmentation augmentation;
+  std::string name;
+};
+
+Judged judged_on(const Arguments& arguments, const Graph& graph) {
+  if (arguments.has("test")) return {dataset_of(arguments, "test", graph), {}, arguments.text("test")};
   Resources resources;
   const auto owned = open_training_data(arguments, "train", graph, resources);
-  return owned->validation;
+  std::string name = "the validation data";
+  if (resources.validation_augmentation.any()) name += ", " + arguments.text("val-augment");
+  return {owned->validation, resources.validation_augmentation, std::move(name)};
 }
 
-void measure(const Arguments& arguments, const Outcome& outcome, const Dataset& data, Side& original, Side& slimmed) {
+void measure(const Arguments& arguments, const Outcome& outcome, const Judged& judged, Side& original, Side& slimmed) {
   original.figures = figures_of(outcome.original);
   slimmed.figures = figures_of(outcome.result);
-  if (data.labelled()) {
+  if (judged.data.labelled()) {
     EvaluateOptions options;
     options.output = arguments.text("output-name");
+    options.augmentation = judged.augmentation;
+    options.seed = arguments.seed();
     options.stop = interrupted;
     const Preprocessing preprocessing = preprocessing_of(arguments);
-    original.metrics = evaluate(outcome.original.graph, data, preprocessing, options);
-    slimmed.metrics = evaluate(outcome.result.graph, data, preprocessing, options);
+    original.metrics = evaluate(outcome.original.graph, judged.data, preprocessing, options);
+    slimmed.metrics = evaluate(outcome.result.graph, judged.data, preprocessing, options);
   }
   for (const int64_t batch : kBatches) {
     TimedModel a(outcome.original.graph, batch, arguments.seed()), b(outcome.result.graph, batch, arguments.seed());
@@ -138,12 +148,12 @@ std::string table_of(const Side& a, const Side& b) {
 }
 
 void judge(const Arguments& arguments, const Outcome& outcome, Json& json) {
-  const Dataset data = judged_on(arguments, outcome.original.graph);
+  const Judged judged = judged_on(arguments, outcome.original.graph);
   Side original, slimmed;
-  measure(arguments, outcome, data, original, slimmed);
+  measure(arguments, outcome, judged, original, slimmed);
   json["original"] = to_json(original);
   json["result"] = to_json(slimmed);
-  json["judged_on"] = arguments.has("test") ? arguments.text("test") : "the validation data";
+  json["judged_on"] = judged.name;
   if (arguments.json() != "-") fmt::print("\n{}", table_of(original, slimmed));
   if (!arguments.has("min-accuracy")) return;
   const double least = arguments.number("min-accuracy");

@@ -32,6 +32,7 @@ std::vector<OptionSpec> training_data_options() {
   std::vector<OptionSpec> result = {
       {"train", "FILE", "training samples: .npz, .npy or IDX; FILE:x=ARRAY,y=ARRAY names the arrays", ""},
       {"val", "FILE|SHARE", "samples that choose the best weights, or a share of the training samples", "0.1"},
+      {"val-augment", "TEXT", "changes of images that choose, as for --augment; for a model that knows the originals by heart", ""},
   };
   for (OptionSpec& o : preprocessing_options()) result.push_back(std::move(o));
   return result;
@@ -50,6 +51,7 @@ std::shared_ptr<TrainingOwned> open_training_data(const Arguments& arguments, co
   }
   resources.train = &owned->train;
   resources.validation = &owned->validation;
+  if (arguments.has("val-augment")) resources.validation_augmentation = parse_augmentation(arguments.text("val-augment"));
   resources.preprocessing = preprocessing_of(arguments);
   if (!arguments.quiet()) {
     resources.log = [&progress = owned->progress](const std::string& line) {

@@ -9,7 +9,7 @@
 
 namespace espalier {
 
-/// --train, --val, --teacher FILE and the preprocessing options.
+/// --train, --val, --val-augment and the preprocessing options.
 std::vector<OptionSpec> training_data_options();
 
 /// Data, teacher and listeners that a job's resources point to.

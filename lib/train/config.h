@@ -49,7 +49,10 @@ struct TrainConfig {
   bool dropout = true;               ///< whether Dropout nodes of the model drop
 
   Preprocessing preprocessing;
-  Augmentation augmentation;         ///< of training samples only
+  Augmentation augmentation;         ///< of training samples
+  /// Of validation samples, which are seen in one view each, the same in every epoch. Where the weights came from training
+  /// on the very validation data, shifted and mirrored images tell better than those known by heart.
+  Augmentation validation_augmentation;
   double validation_fraction = 0.1;  ///< of the training data, where no validation data are given; in (0, 1)
   int64_t evaluation_batch_size = 256;  ///< at least 1
   /// Standard errors of top1 by which all epochs must be worse for the weights it came with to be kept; 0: they count as

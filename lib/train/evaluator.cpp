@@ -54,7 +54,7 @@ Evaluator::Evaluator(const Graph& graph, ParameterStore& store, const Dataset& d
                      const EvaluateOptions& options, bool frozen)
     : data_(data),
       options_(options),
-      batcher_(data, input_slots(graph), preprocessing, {.batch_size = std::min(options.batch_size, data.size()), .augmentation = {}}) {
+      batcher_(data, input_slots(graph), preprocessing, {.batch_size = std::min(options.batch_size, data.size()), .seed = options.seed, .augmentation = options.augmentation}) {
   CompileOptions compile;
   compile.frozen = frozen;
   Graph scoring = with_scores(graph, options.output, !data.labelled() || data.has_classes(), score_);

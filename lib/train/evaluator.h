@@ -12,6 +12,8 @@ namespace espalier {
 struct EvaluateOptions {
   int64_t batch_size = 64;
   std::string output;            ///< name of the output that is judged; empty: the first one
+  Augmentation augmentation;     ///< of the samples: each is seen in one view, drawn from `seed`, the same in every run
+  uint64_t seed = 0;
   std::function<bool()> stop;    ///< asked before each batch; true throws Error(interrupted). May be empty.
   std::function<void(int64_t, int64_t)> progress;  ///< samples done, of all; may be empty
 };

@@ -91,6 +91,8 @@ void Trainer::compile() {
   options.batch_size = config_.evaluation_batch_size;
   options.output = config_.output;
   options.stop = events_.stop;
+  options.augmentation = config_.validation_augmentation;
+  options.seed = config_.seed;
   evaluator_.emplace(setup_.inference, store_, validation_, config_.preprocessing, options);
   if (!teacher_ || validation_.labelled()) return;
   ParameterStore teachers;

@@ -37,6 +37,7 @@ TrainConfig config_of(const PassOptions& options, const Resources& resources) {
   config.output = options.text("output-name");
   config.freeze_batch_norm = options.flag("freeze-batch-norm");
   if (options.has("augment")) config.augmentation = parse_augmentation(options.text("augment"));
+  config.validation_augmentation = resources.validation_augmentation;
   config.validation_fraction = options.number("validation");
   if (options.has("freeze")) config.groups.push_back({.pattern = options.text("freeze"), .frozen = true});
   config.preprocessing = resources.preprocessing;

@@ -16,9 +16,11 @@ constexpr int64_t kJudged = 2048;
 constexpr double kSetAside = 0.1;
 /// Channels that runtimes still take together.
 constexpr int64_t kFineStep = 4;
-/// Steps of 16 and 8 run faster: finer ones are for cuts that cost more than a point of top1, if they save half of that.
+/// Steps of 16 and 8 run faster: finer ones are for cuts that cost more than a point of top1, if they save half of that, or
+/// save some of it and the coarse ones left more than this share of the budget unused.
 constexpr double kTolerable = 0.01;
 constexpr double kFineGain = 0.5;
+constexpr double kUnused = 0.02;
 
 struct Way {
   Criterion criterion;
@@ -86,6 +88,8 @@ class Judge {
   Evaluator evaluator(const Graph& graph) {
     EvaluateOptions options;
     options.stop = resources_.stop;
+    options.augmentation = resources_.validation_augmentation;
+    options.seed = resources_.seed;
     store_.emplace();
     return {at_any_batch(graph, std::min(options.batch_size, data_.size())), *store_, data_, resources_.preprocessing, options, true};
   }
@@ -103,13 +107,14 @@ Reconstructed recover(const PassContext& c, const UnitTable& table, Chosen& chos
 
 Trial attempt(const PassContext& c, const UnitTable& table, BudgetOptions budget, const Way& way, std::vector<double> scores,
               const Samples& samples) {
-  Trial trial{table, {}, {}, std::move(scores), way.str(), {}, {}};
+  Trial trial{table, {}, {}, std::move(scores), way.str(), {}, 1, {}};
   budget.global = way.global;
   budget.align = way.align;
   budget.scores = trial.scores;
   budget.seed = c.resources().seed;
   budget.stop = c.resources().stop;
   BudgetResult result = meet_budget(trial.table, budget);
+  trial.reached = result.reached;
   if (!result.met) trial.missed = "at most " + percent(1 - result.reached) + " can go, " + percent(1 - budget.share) + " were asked for";
   trial.chosen = std::move(result.chosen);
   trial.as_cut = trial.chosen.cut.graph;
@@ -183,7 +188,8 @@ class Contest {
     way.align = kFineStep;
     Entry entry = make(way, true);
     if (!entry.metrics || !entry.trial.missed.empty()) return;
-    if (entry.metrics->loss - original->loss <= kFineGain * (best_->metrics->loss - original->loss)) best_ = std::move(entry);
+    const double gain = best_->trial.reached < (1 - kUnused) * budget_.share ? 1 : kFineGain;
+    if (entry.metrics->loss - original->loss < gain * (best_->metrics->loss - original->loss)) best_ = std::move(entry);
   }
 
   Trial result() && {

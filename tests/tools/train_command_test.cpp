@@ -112,6 +112,16 @@ TEST_F(TrainCommand, SlimRecoversWithoutLabels) {
   EXPECT_GT(top1("slim.onnx"), 0.9);
 }
 
+TEST_F(TrainCommand, SlimIsJudgedOnTheViewsThatValAugmentNames) {
+  train();
+  const CommandResult result = run({"slim", "net.onnx", "-o", "slim.onnx", "--train", "train.npz", "--flops", "0.5", "--epochs", "1",
+                                    "--val-augment", "flip", "--json", "slim.json", "-q"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const Json json = read_json(path("slim.json"));
+  EXPECT_EQ(json["judged_on"].get<std::string>(), "the validation data, flip");
+  EXPECT_NEAR(json["original"]["top1"].get<double>(), 0.5, 0.25) << "half of the sides are changed, the labels are not";
+}
+
 TEST_F(TrainCommand, AMissedTargetIsFiveAndWritesTheBestResult) {
   train();
   write_text(path("slim.onnx"), "precious");
@@ -174,6 +184,7 @@ TEST_F(TrainCommand, RefusesMisuse) {
   EXPECT_EQ(run({"finetune", "net.txt", "-o", "o.onnx", "--train", "train.npz", "--optimizer", "adamm"}).exit_code, 2);
   EXPECT_EQ(run({"finetune", "net.txt", "-o", "o.onnx", "--train", "train.npz", "--epochs", "0"}).exit_code, 2);
   EXPECT_EQ(run({"slim", "net.txt", "-o", "o.onnx", "--train", "train.npz", "--min-accuracy", "98"}).exit_code, 2);
+  EXPECT_EQ(run({"slim", "net.txt", "-o", "o.onnx", "--train", "train.npz", "--flops", "0.5", "--val-augment", "turn"}).exit_code, 2);
   EXPECT_EQ(run({"prune", "net.txt", "-o", "o.onnx", "--flops", "2"}).exit_code, 2);
   EXPECT_EQ(run({"bench", "net.txt", "--batch", "0"}).exit_code, 2);
   write_npz(path("wrong.npz"), {{"x", Tensor(DataType::float32, {16, 3, 8, 8})}, {"y", labels(16)}});
