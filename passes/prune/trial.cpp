@@ -179,17 +179,22 @@ class Contest {
     return comparable;
   }
 
-  /// Tries the best way again in finer steps, where the coarse ones met the budget and cost much.
-  void refine() {
+  /// Tries the ways of the best one's criterion again in finer steps, where the coarse ones met the budget and cost much.
+  void refine(const std::vector<Way>& ways) {
     if (!best_ || !best_->metrics || !best_->trial.missed.empty()) return;
     const auto original = judge(context_, *table_.given, *table_.given, samples_);
     if (!original || !costly(*best_->metrics, *original)) return;
-    Way way = best_->way;
-    way.align = kFineStep;
-    Entry entry = make(way, true);
-    if (!entry.metrics || !entry.trial.missed.empty()) return;
+    const Criterion criterion = best_->way.criterion;
     const double gain = best_->trial.reached < (1 - kUnused) * budget_.share ? 1 : kFineGain;
-    if (entry.metrics->loss - original->loss < gain * (best_->metrics->loss - original->loss)) best_ = std::move(entry);
+    double least = original->loss + gain * (best_->metrics->loss - original->loss);
+    for (Way way : ways) {
+      if (way.criterion != criterion) continue;
+      way.align = kFineStep;
+      Entry entry = make(way, true);
+      if (!entry.metrics || !entry.trial.missed.empty() || !(entry.metrics->loss < least)) continue;
+      least = entry.metrics->loss;
+      best_ = std::move(entry);
+    }
   }
 
   Trial result() && {
@@ -246,7 +251,7 @@ Trial best_trial(PassContext& context, const UnitTable& table, const BudgetOptio
   for (const Way& way : ways) {
     if (!contest.enter(way, judged)) break;
   }
-  if (judged && any_step) contest.refine();
+  if (judged && any_step) contest.refine(ways);
   return std::move(contest).result();
 }
 
