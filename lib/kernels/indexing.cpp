@@ -153,7 +153,7 @@ class Gather : public Kernel {
 };
 
 /// Groups, or slices of long runs, go to different threads; within them the updates follow each other.
-template <class T, bool kAdd>
+template <class T, Combine kCombine>
 class Scatter : public Kernel {
  public:
   Scatter(Indexing indexing, bool from_zero) : runs_(std::move(indexing)), from_zero_(from_zero) {}
@@ -191,12 +191,19 @@ class Scatter : public Kernel {
     for (int64_t i = 0; i < runs_.each; ++i) {
       const T* from = updates_ + (g * runs_.each + i) * runs_.length;
       T* to = to_ + runs_(g, i);
-      if constexpr (kAdd) {
-        for (int64_t k = begin; k < end; ++k) to[k] += from[k];
-      } else {
+      if constexpr (kCombine == Combine::replace) {
         std::memcpy(to + begin, from + begin, static_cast<size_t>(end - begin) * sizeof(T));
+      } else {
+        for (int64_t k = begin; k < end; ++k) to[k] = combined(to[k], from[k]);
       }
     }
+  }
+
+  static T combined(T here, T update) {
+    if constexpr (kCombine == Combine::add) return here + update;
+    else if constexpr (kCombine == Combine::mul) return here * update;
+    else if constexpr (kCombine == Combine::max) return update > here || update != update ? update : here;
+    else return update < here || update != update ? update : here;
   }
 
   Positions runs_;
@@ -228,12 +235,19 @@ std::unique_ptr<Kernel> gather_runs(Indexing indexing, size_t width) {
 
 std::unique_ptr<Kernel> scatter_runs(Indexing indexing, size_t width) {
   return by_width(width, [&]<class T>() -> std::unique_ptr<Kernel> {
-    return std::make_unique<Scatter<T, false>>(std::move(indexing), false);
+    return std::make_unique<Scatter<T, Combine::replace>>(std::move(indexing), false);
   });
 }
 
-std::unique_ptr<Kernel> scatter_add(Indexing indexing, bool from_zero) {
-  return std::make_unique<Scatter<float, true>>(std::move(indexing), from_zero);
+std::unique_ptr<Kernel> scatter_combined(Indexing indexing, Combine combine, bool from_zero) {
+  switch (combine) {
+    case Combine::add: return std::make_unique<Scatter<float, Combine::add>>(std::move(indexing), from_zero);
+    case Combine::mul: return std::make_unique<Scatter<float, Combine::mul>>(std::move(indexing), from_zero);
+    case Combine::max: return std::make_unique<Scatter<float, Combine::max>>(std::move(indexing), from_zero);
+    case Combine::min: return std::make_unique<Scatter<float, Combine::min>>(std::move(indexing), from_zero);
+    case Combine::replace: break;
+  }
+  throw Error(ErrorKind::internal, "updates that replace are not combined");
 }
 
 }  // namespace espalier

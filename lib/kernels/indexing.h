@@ -30,8 +30,11 @@ std::unique_ptr<Kernel> gather_runs(Indexing indexing, size_t width);
 /// may be the memory of data. Errors as above.
 std::unique_ptr<Kernel> scatter_runs(Indexing indexing, size_t width);
 
-/// to = data (zeros with `from_zero`) plus the float updates. Arguments: data (not with `from_zero`), indices, updates, to,
-/// which may be the memory of data. Errors as above.
-std::unique_ptr<Kernel> scatter_add(Indexing indexing, bool from_zero);
+/// How an update meets what stands where it goes: NaN stays, and comes, by each of these.
+enum class Combine : uint8_t { replace, add, mul, max, min };
+
+/// to = data (zeros with `from_zero`) combined with the float updates, one after the other; not `replace`. Arguments: data
+/// (not with `from_zero`), indices, updates, to, which may be the memory of data. Errors as above.
+std::unique_ptr<Kernel> scatter_combined(Indexing indexing, Combine combine, bool from_zero);
 
 }  // namespace espalier

@@ -3,6 +3,7 @@
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
 #include "lib/ops/integer.h"
+#include "lib/ops/integer_division.h"
 #include "lib/ops/row_loop.h"
 #include "lib/ops/unit_rules.h"
 
@@ -56,15 +57,25 @@ bool lower(LowerContext& c) {
   return lower_zip_integers(c, F());
 }
 
+/// Towards zero; of a divisor that is not 0.
+struct Quotient {
+  template <class T>
+  T operator()(T a, T b) const {
+    if constexpr (std::is_integral_v<T>) {
+      if (std::is_signed_v<T> && b == static_cast<T>(-1)) return wrap_sub(T(0), a);
+    }
+    return static_cast<T>(a / b);
+  }
+};
+
 void div_evaluate(EvaluateContext& c) {
   evaluate(c, [&c](auto a, auto b) {
-    if constexpr (std::is_integral_v<decltype(a)>) {
-      if (b == 0) c.fail("integer division by zero");
-      if (std::is_signed_v<decltype(a)> && b == static_cast<decltype(b)>(-1)) return wrap_sub(decltype(a)(0), a);
-    }
-    return static_cast<decltype(a)>(a / b);
+    if (std::is_integral_v<decltype(a)> && b == 0) c.fail("integer division by zero");
+    return Quotient()(a, b);
   });
 }
+
+bool div_lower(LowerContext& c) { return lower_division(c, Quotient()); }
 
 void add_gradient(GradientContext& c) {
   for (const size_t i : {0, 1}) {
@@ -146,6 +157,7 @@ const Op div = {
     .name = "Div",
     .infer = div_infer,
     .evaluate = div_evaluate,
+    .lower = div_lower,
     .element = element<ElementKind::div>,
     .gradient = div_gradient,
     .units = units::elementwise,

@@ -3,6 +3,7 @@
 #include "lib/ops/elementwise.h"
 #include "lib/ops/gradient.h"
 #include "lib/ops/integer.h"
+#include "lib/ops/integer_division.h"
 #include "lib/ops/unit_rules.h"
 
 namespace espalier::ops {
@@ -52,6 +53,12 @@ void gradient(GradientContext& c) {
   c.set_grad(1, sum_to_input(c, c.add("Mul", {dy, c.add("Round", {whole})}), 1));
 }
 
+/// Of integers.
+bool lower(LowerContext& c) {
+  const bool fmod = c.node().get<int64_t>("fmod", 0) != 0;
+  return lower_division(c, [fmod](auto a, auto b) { return modulo(a, b, fmod); });
+}
+
 /// Of floats, whose fmod is always 1.
 std::optional<ElementOp> element(const InferContext& c) {
   if (!is_float(c.elem_type(0))) return std::nullopt;
@@ -65,6 +72,7 @@ const Op mod = {
     .name = "Mod",
     .infer = infer,
     .evaluate = evaluate,
+    .lower = lower,
     .element = element,
     .gradient = gradient,
     .units = units::elementwise,

@@ -96,10 +96,11 @@ bool lower_gather(LowerContext& c, Indexing::Kind kind, int64_t axis, int64_t ba
   return true;
 }
 
-bool lower_scatter(LowerContext& c, Indexing::Kind kind, int64_t axis, bool add) {
-  if (!is_movable(c, 0) || !has_elements(c.dims(1)) || (add && c.type(0) != DataType::float32)) return false;
+bool lower_scatter(LowerContext& c, Indexing::Kind kind, int64_t axis, Combine combine) {
+  const bool replace = combine == Combine::replace;
+  if (!is_movable(c, 0) || !has_elements(c.dims(1)) || (!replace && c.type(0) != DataType::float32)) return false;
   Indexing indexing = indexing_of(c, kind, c.dims(0), 1, axis);
-  auto kernel = add ? scatter_add(std::move(indexing), false) : scatter_runs(std::move(indexing), *movable_width(c.type(0)));
+  auto kernel = replace ? scatter_runs(std::move(indexing), *movable_width(c.type(0))) : scatter_combined(std::move(indexing), combine, false);
   const Operand data = read_plain(c, 0), indices = read_plain(c, 1), updates = read_plain(c, 2);
   const bool apart = data.buffer != indices.buffer && data.buffer != updates.buffer;
   const Operand to = apart ? c.write_over(0, data, plain(c.type(0), c.dims(0))) : write_plain(c);
@@ -110,7 +111,7 @@ bool lower_scatter(LowerContext& c, Indexing::Kind kind, int64_t axis, bool add)
 bool lower_gather_grad(LowerContext& c, Indexing::Kind kind, int64_t axis, int64_t batch_dims) {
   if (c.type(2) != DataType::float32 || !has_elements(c.output_dims(0)) || !has_elements(c.dims(1))) return false;
   const Operand indices = read_plain(c, 1), dy = read_plain(c, 2);
-  c.step(scatter_add(indexing_of(c, kind, c.dims(0), 1, axis, batch_dims), true), {indices, dy, write_plain(c)}, "loop");
+  c.step(scatter_combined(indexing_of(c, kind, c.dims(0), 1, axis, batch_dims), Combine::add, true), {indices, dy, write_plain(c)}, "loop");
   return true;
 }
 

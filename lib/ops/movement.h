@@ -38,8 +38,8 @@ Indexing indexing_of(const LowerContext& c, Indexing::Kind kind, Dims data, size
 
 /// Gather forms: output 0 is the runs of input 0 that input 1 names. False where is_movable() is false.
 bool lower_gather(LowerContext& c, Indexing::Kind kind, int64_t axis, int64_t batch_dims = 0);
-/// Scatter forms (data, indices, updates): `add` sums the updates into the data, float only.
-bool lower_scatter(LowerContext& c, Indexing::Kind kind, int64_t axis, bool add);
+/// Scatter forms (data, indices, updates): updates replace, of any type, or are combined with the data, float only.
+bool lower_scatter(LowerContext& c, Indexing::Kind kind, int64_t axis, Combine combine);
 /// Gradients of gather forms: output 0 is zeros of input 0's shape plus dy = input 2 at the places input 1 names; float only.
 bool lower_gather_grad(LowerContext& c, Indexing::Kind kind, int64_t axis, int64_t batch_dims = 0);
 

@@ -70,10 +70,18 @@ void evaluate_nd(EvaluateContext& c) {
 }
 
 /// Replacing and adding; the other reductions are rare.
+Combine combine_of(Reduction reduction) {
+  switch (reduction) {
+    case Reduction::add: return Combine::add;
+    case Reduction::mul: return Combine::mul;
+    case Reduction::max: return Combine::max;
+    case Reduction::min: return Combine::min;
+    default: return Combine::replace;
+  }
+}
+
 bool lower(LowerContext& c, Indexing::Kind kind, int64_t axis) {
-  const Reduction reduction = reduction_of(c.node());
-  if (reduction != Reduction::none && reduction != Reduction::add) return false;
-  return lower_scatter(c, kind, axis, reduction == Reduction::add);
+  return lower_scatter(c, kind, axis, combine_of(reduction_of(c.node())));
 }
 
 bool lower_elements(LowerContext& c) {

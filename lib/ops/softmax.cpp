@@ -116,6 +116,43 @@ bool lower(LowerContext& c) {
   return true;
 }
 
+/// Arguments: x, y.
+class HardmaxLoop : public Kernel {
+ public:
+  explicit HardmaxLoop(const SoftmaxProblem& problem) : p_(problem) {}
+  void bind(std::span<void* const> args) override {
+    x_ = static_cast<const float*>(args[0]);
+    y_ = static_cast<float*>(args[1]);
+  }
+  void run() override {
+    parallel_for(p_.outer * p_.inner, std::max<int64_t>(1, kElementGrain / p_.count), [this](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t first = i / p_.inner * p_.count * p_.inner + i % p_.inner;
+        int64_t best = 0;
+        for (int64_t k = 0; k < p_.count; ++k) {
+          if (x_[first + k * p_.inner] > x_[first + best * p_.inner]) best = k;
+          y_[first + k * p_.inner] = 0;
+        }
+        y_[first + best * p_.inner] = 1;
+      }
+    });
+  }
+
+ private:
+  SoftmaxProblem p_;
+  const float* x_ = nullptr;
+  float* y_ = nullptr;
+};
+
+bool hardmax_lower(LowerContext& c) {
+  const Dims dims = c.dims(0);
+  if (c.type(0) != DataType::float32 || dims.empty() || element_count(dims) == 0) return false;
+  const Layout plain = Layout::plain(DataType::float32, dims);
+  const Operand x = c.read(0, plain);
+  c.step(std::make_unique<HardmaxLoop>(softmax_problem(dims, axis_of(c.node()), c.node().version < 13, false)), {x, c.write(0, plain)}, "loop");
+  return true;
+}
+
 }  // namespace
 
 extern const Op softmax;
@@ -147,6 +184,7 @@ const Op hardmax = {
     .name = "Hardmax",
     .infer = infer,
     .evaluate = hardmax_evaluate,
+    .lower = hardmax_lower,
     .gradient = no_gradient,
     .units = units::softmax,
     .cut = cuts::counting,

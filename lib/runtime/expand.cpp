@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "lib/ops/gradient.h"
+#include "lib/runtime/expand_forms.h"
 
 namespace espalier {
 namespace {
@@ -252,6 +253,7 @@ bool expand_operators(Graph& graph, const FactTable& facts) {
   bool any = false;
   const std::vector<NodeId> nodes(graph.nodes().begin(), graph.nodes().end());
   for (const NodeId id : nodes) {
+    any = expand_form(graph, facts, id) || any;
     const Node& node = graph.node(id);
     const bool forward = node.domain.empty() && node.op_type == "Attention" && find_op(node);
     const bool backward = node.domain == kInternalDomain && node.op_type == "AttentionGrad";
