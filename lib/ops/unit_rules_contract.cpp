@@ -175,7 +175,7 @@ void cuts::conv(CutContext& c) {
 namespace {
 
 bool plain_gemm(const UnitNode& c) {
-  return c.active(c.input(0)) && c.constant(c.input(1)) && c.node().get<int64_t>("transA", 0) == 0 && !c.active(c.input(2));
+  return c.active(c.input(0)) && c.constant(c.input(1)) && c.node().get<int64_t>("transA", 0) == 0;
 }
 
 }  // namespace
@@ -193,24 +193,43 @@ void units::gemm(UnitContext& c) {
   result.push_back(Bundle::along(1, c.born({c.dim(w, transposed ? 0 : 1)})));
   c.weight_rows(1, transposed ? 0 : 1, result.back().ids);
   c.set(c.output(), std::move(result));
+  if (c.active(c.input(2))) c.join(c.output(), {c.output(), c.input(2)});
 }
+
+namespace {
+
+/// An addend that is calculated, in the order of what is left of the product.
+void order_addend(CutContext& c, const std::vector<Bundle>& left) {
+  const ValueId addend = c.input(2);
+  const int lead = 2 - c.rank(addend);
+  ValueId now = c.current(2);
+  for (const Bundle& k : left) {
+    const int axis = k.ragged - lead;
+    if (axis >= 0 && c.dim(addend, axis) > 1) now = c.reorder(addend, now, c.along(addend, axis), k.shifted_axes(-lead), "Gemm adds another order");
+  }
+  c.set_input(2, now);
+}
+
+}  // namespace
 
 void cuts::gemm(CutContext& c) {
   if (!plain_gemm(c)) return c.opaque();
   const ValueId x = c.input(0), w = c.input(1), bias = c.input(2), y = c.output();
   const bool transposed = c.node().get<int64_t>("transB", 0) != 0;
-  std::vector<Bundle> out = c.at_birth(y);
+  const bool adds = c.active(bias);  // then the order is no longer free
+  std::vector<Bundle> out = adds ? c.canonical(y) : c.at_birth(y);
   std::erase_if(out, [](const Bundle& k) { return k.ragged != 1; });
   const std::vector<int64_t> in = c.order(x, 1), order = out.empty() ? whole_order(c.dim(y, 1)) : to_order(out[0].ids);
   c.set_input(1, cut_weight(c, w, [&](const Tensor& weight) {
     return take(take(weight, transposed ? 0 : 1, order), transposed ? 1 : 0, in);
   }));
-  if (bias != kNone) c.set_input(2, cut_weight(c, bias, [&](const Tensor& b) { return c.follow(b, out, 2 - c.rank(bias)); }));
+  if (c.constant(bias)) c.set_input(2, cut_weight(c, bias, [&](const Tensor& b) { return c.follow(b, out, 2 - c.rank(bias)); }));
   std::vector<Bundle> left;
   for (const Bundle& k : c.kept(x)) {
     if (k.ragged != 1) left.push_back(k);
   }
   left.insert(left.end(), out.begin(), out.end());
+  if (adds) order_addend(c, left);
   c.record(y, std::move(left));
 }
 

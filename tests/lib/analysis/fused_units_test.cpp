@@ -53,6 +53,23 @@ TEST(FusedUnits, RmsNormalizationTakesTheKeptCountIntoScaleAndEpsilon) {
   expect_certified(graph);
 }
 
+/// A residual, and the recurrent half of a cell, as the addend of a Gemm; a fixed one freezes what it is added to.
+TEST(FusedUnits, GemmJoinsTheAddendThatIsCalculated) {
+  TextModel m("x: float[3,12]");
+  const std::string x = m.relu(m.linear("x", 12, 24));
+  std::string y = m.op("Gemm", {m.relu(m.linear(x, 24, 16)), m.weight({16, 24}), x}, "alpha = 0.5");
+  y = m.op("Gemm", {m.relu(y), m.weight({20, 24}), m.op("MatMul", {x, m.weight({24, 20})})}, "transB = 1, beta = 2.0");
+  const std::string row = m.op("ReduceMean", {y}, "axes = [0], keepdims = 0");
+  y = m.op("Gemm", {m.relu(y), m.weight({20, 20}), row});
+  const Graph graph = m.graph(m.op("Gemm", {y, m.weight({20, 5}), m.small({5})}));
+  EXPECT_EQ(summary(graph), "60 free; 5 graph output;");
+  expect_certified(graph);
+
+  TextModel fixed("x: float[3,12]");
+  y = fixed.op("Gemm", {fixed.linear("x", 12, 8), fixed.weight({8, 12}), "x"});
+  EXPECT_EQ(summary(fixed.graph(fixed.linear(fixed.relu(y), 12, 5))), "8 free; 12 Gemm joins it with a fixed axis; 5 graph output;");
+}
+
 TEST(FusedUnits, LpNormalizationIsASinkThatPassesItsUnits) {
   TextModel m("x: float[2,5,12]");
   std::string x = m.op("LpNormalization", {m.linear("x", 12, 24)}, "axis = -1, p = 2");
