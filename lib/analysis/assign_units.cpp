@@ -3,6 +3,7 @@
 #include "lib/analysis/opened_bodies.h"
 #include "lib/analysis/unit_groups.h"
 #include "lib/base/error.h"
+#include "lib/ops/carried_states.h"
 
 namespace espalier {
 namespace {
@@ -105,11 +106,29 @@ std::vector<StateUnits> find_states(const Graph& graph, const std::vector<UnitFa
   return result;
 }
 
+/// What opened Loops and Scans carry from one iteration to the next, as states of their bodies.
+std::vector<StateUnits> find_carried(const UnitTable& table) {
+  std::vector<StateUnits> result;
+  if (!table.opened) return result;
+  for (const OpenedBodies::Opened& body : table.opened->bodies) {
+    const Node& end = table.graph->node(body.end);
+    if (!end.has(kCarried)) continue;
+    const CarriedStates states = carried_states(end, true);
+    for (const int64_t k : end.require<std::vector<int64_t>>(kCarried)) {
+      const auto i = static_cast<size_t>(k);
+      result.push_back({body.inputs[states.in_body + i], end.inputs[body.first + states.out_of_body + i]});
+    }
+  }
+  return result;
+}
+
 class Assignment {
  public:
   Assignment(const Graph& graph, const std::map<std::string, Dims>& input_dims, const std::vector<DeclaredState>& declared, const UnitRules& rules)
       : rules_(rules), blank_(blank_table(graph, input_dims)) {
     blank_.states = find_states(graph, blank_.facts, declared);
+    const auto carried = find_carried(blank_);
+    blank_.states.insert(blank_.states.end(), carried.begin(), carried.end());
     forms_.resize(blank_.states.size());
   }
 
@@ -173,7 +192,7 @@ class Assignment {
 
   /// States before and after are joined; every other output is frozen.
   static UnitTable finish(UnitTable table, const States& born, const States& arrived) {
-    for (size_t i = 0; i < table.states.size(); ++i) {
+    for (size_t i = 0; i < born.size(); ++i) {
       for (size_t k = 0; k < born[i].size(); ++k) {
         if (arrived.empty()) table.units.freeze(born[i][k].ids, "the state's input and output have no common form");
         else table.units.unite(born[i][k].ids, arrived[i][k].ids);

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "lib/base/error.h"
+#include "lib/ops/carried_states.h"
 
 namespace espalier {
 namespace {
@@ -82,6 +83,28 @@ class Opener {
       if (std::holds_alternative<Body>(a.value)) g.erase_attribute(id, a.name);
     }
     g.set_inputs(id, std::move(inputs));
+    if (node.op_type != "If") mark_carried(id, node);
+  }
+
+  /// Which states keep one known size and are no constants.
+  void mark_carried(NodeId id, const Node& node) {
+    const OpenedBodies::Opened& body = *std::find_if(result_.bodies.begin(), result_.bodies.end(), [&](const auto& b) { return b.end == id; });
+    const CarriedStates states = carried_states(node, false);
+    std::vector<int64_t> carried;
+    for (size_t k = 0; k < states.count; ++k) {
+      const ValueId after = result_.graph.node(id).inputs[body.first + states.out_of_body + k];
+      const Fact *a = added(body.inputs[states.in_body + k]), *b = added(after);
+      if (!a || !b || a->constant || b->constant) continue;
+      const auto before = a->type.known_dims(), then = b->type.known_dims();
+      if (before && then && *before == *then) carried.push_back(static_cast<int64_t>(k));
+    }
+    result_.graph.set_attribute(id, kCarried, carried);
+  }
+
+  /// What is known of a value that was added for a body.
+  const Fact* added(ValueId v) const {
+    const auto first = static_cast<ValueId>(result_.graph.value_count() - result_.bound.size());
+    return v < first ? nullptr : &result_.bound[static_cast<size_t>(v - first)];
   }
 
   Scope place(const Graph& body, int index, const Scope& around, Scope inside) {
@@ -291,6 +314,7 @@ class Closer {
     std::vector<ValueId> inputs = g_.node(o.end).inputs;
     inputs.resize(was.inputs.size());
     g_.set_inputs(o.end, std::move(inputs));
+    g_.erase_attribute(o.end, kCarried);
     for (Attribute a : was.attributes) {  // in the order that they had
       g_.erase_attribute(o.end, a.name);
       if (is_body(a)) a.value = bodies.at(a.name);

@@ -63,7 +63,7 @@ class Surgeon {
   bool has_wishes() const { return !state_.wishes.empty(); }
 
  private:
-  /// The input of a declared state holds what is left of it, in its original order.
+  /// The input of a state holds what is left of it, in its original order.
   void cut_states(const std::vector<NodeId>& nodes) {
     for (const StateUnits& s : table_.states) {
       if (nodes.empty()) return;
@@ -197,9 +197,13 @@ class Surgeon {
     Graph& g = state_.graph;
     for (size_t i = 0; i < original_.value_count(); ++i) {
       Value& value = g.value(static_cast<ValueId>(i));
-      if (state_.kept[i].empty() || !value.declared || is_state(static_cast<ValueId>(i))) continue;
+      const auto v = static_cast<ValueId>(i);
+      if (state_.kept[i].empty() || is_state(v) || original_.is_input(v) || original_.is_output(v)) continue;
+      if (value.declared) value.type = {};
       value.declared = false;
-      value.type = {};
+      for (const Bundle& b : state_.kept[i]) {  // a body's input or output
+        if (value.type.has_rank()) (*value.type.dims)[static_cast<size_t>(b.ragged)] = b.length();
+      }
     }
   }
 

@@ -26,17 +26,25 @@ std::vector<DeclaredState> states_of(const Graph& graph, const std::string& text
   return states;
 }
 
+/// The states that a user declared; what Loop and Scan carry is nobody's business outside.
+static std::vector<StateUnits> interface_states(const UnitTable& table) {
+  std::vector<StateUnits> result = table.states;
+  std::erase_if(result, [&](const StateUnits& s) { return !table.graph->is_input(s.input); });
+  return result;
+}
+
 void refuse_states_with_data(const PassContext& c, const UnitTable& table) {
   const Resources& given = c.resources();
-  if (table.states.empty() || (!given.train && !given.validation)) return;
-  const Value& state = table.graph->value(table.states.front().input);
+  const auto states = interface_states(table);
+  if (states.empty() || (!given.train && !given.validation)) return;
+  const Value& state = table.graph->value(states.front().input);
   throw Error(ErrorKind::usage,
               "state '" + state.name + "' cannot shrink where data are given: the samples hold it as " + state.type.str())
       .hint("prune with state and without data first, then finetune on samples that hold the smaller states");
 }
 
 void note_states(PassContext& c, const UnitTable& table, const Graph& cut) {
-  for (const StateUnits& s : table.states) {
+  for (const StateUnits& s : interface_states(table)) {
     const std::string &in = table.graph->value(s.input).name, &out = table.graph->value(s.output).name;
     const std::string was = table.graph->value(s.input).type.str(), now = cut.value(s.input).type.str();
     c.note("interface: state '" + in + "' -> '" + out + "' is " + (was == now ? now + " as before" : now + ", was " + was));
