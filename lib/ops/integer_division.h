@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+
 #include "lib/base/error.h"
 #include "lib/ops/row_loop.h"
 

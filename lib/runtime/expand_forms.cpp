@@ -1,5 +1,6 @@
 #include "lib/runtime/expand_forms.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
