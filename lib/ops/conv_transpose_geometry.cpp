@@ -1,6 +1,7 @@
 #include "lib/ops/conv_transpose.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "lib/base/error.h"
 #include "lib/ops/conv_problem.h"
@@ -18,9 +19,13 @@ TransposeGeometry transpose_geometry(const Node& node, const SymbolicDims& in, c
   // Some files give the batch and channels with it.
   if (!wanted.empty() && wanted.size() != in.size() && wanted.size() != in.size() + 2) wrong("output_shape", wanted.size());
   if (!extra.empty() && extra.size() != in.size()) wrong("output_padding", extra.size());
-  if (std::any_of(wanted.begin(), wanted.end(), [](int64_t size) { return size < 0; })) {
-    throw Error(ErrorKind::bad_data, node.where() + ": output_shape is " + to_string(wanted) + ", expected none below 0");
-  }
+  const auto check_sizes = [&](const char* what, const Dims& sizes) {
+    const auto fits = [](int64_t size) { return size >= 0 && size <= std::numeric_limits<int32_t>::max(); };
+    if (std::all_of(sizes.begin(), sizes.end(), fits)) return;
+    throw Error(ErrorKind::bad_data, node.where() + ": " + what + " is " + to_string(sizes) + ", expected none below 0 or above 2147483647");
+  };
+  check_sizes("output_shape", wanted.empty() ? wanted : Dims(wanted.end() - static_cast<std::ptrdiff_t>(in.size()), wanted.end()));
+  check_sizes("output_padding", extra);
   for (size_t i = 0; i < in.size(); ++i) {
     const Dim full = (in[i] - Dim(1)) * Dim(w.strides[i]) + Dim(w.extent(i)) + Dim(extra.empty() ? 0 : extra[i]);
     Dim out = full - Dim(w.pads_begin[i]) - Dim(w.pads_end[i]);

@@ -144,7 +144,7 @@ std::vector<TapRuns> tap_runs(const Window& window, const Dims& in, const Dims& 
       for (size_t i = 0; i < last && valid; ++i) {
         const int64_t position = row[i] * window.strides[i] + shift[i];
         valid = position >= 0 && position < in[i];
-        from += position * in_strides[i];
+        if (valid) from += position * in_strides[i];
         to += row[i] * out_strides[i];
       }
       if (valid) append(tap, {to, from, end - begin});

@@ -137,6 +137,7 @@ TEST(ConvTranspose, SpreadsEachInput) {
 
 TEST(ConvTranspose, RefusesSizesBelowZero) {
   EXPECT_THAT(fault({"ConvTranspose", 17, {ints("output_shape", {INT64_MIN})}}, {typed({1, 1, 3}), typed({1, 1, 2})}), HasSubstr("none below 0"));
+  EXPECT_THAT(fault({"ConvTranspose", 17, {ints("output_padding", {INT64_MAX})}}, {typed({1, 1, 3}), typed({1, 1, 2})}), HasSubstr("output_padding is [9223372036854775807]"));
 }
 
 TEST(ConvTranspose, IsTheAdjointOfConv) {
