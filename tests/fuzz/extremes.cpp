@@ -8,6 +8,7 @@
 // case is a process of its own; one that crashes, hangs or asks for too much is named with the number that did it.
 
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -35,7 +36,7 @@
 
 namespace {
 
-constexpr unsigned kSeconds = 20;  // a mutation
+constexpr time_t kSeconds = 20;  // a mutation
 constexpr rlim_t kBytes = rlim_t{6} << 30;
 constexpr int64_t kShort = 8;  // elements of an input that are changed
 char current[512] = "";
@@ -158,7 +159,8 @@ class Extremes {
     if (count_++ % share_ != 0) return false;
     ++runs_;
     std::snprintf(current, sizeof current, "extremes: %s, %s = %g", name_.c_str(), what.c_str(), number);
-    alarm(kSeconds);
+    const itimerval limit{{}, {kSeconds, 0}};  // of the processor's time: the machine may be busy
+    setitimer(ITIMER_PROF, &limit, nullptr);
     return true;
   }
 
@@ -258,7 +260,7 @@ int main(int argc, char** argv) {
     std::fflush(stdout);
     const pid_t child = fork();
     if (child == 0) {
-      std::signal(SIGALRM, [](int) { say_current(); _exit(3); });
+      std::signal(SIGPROF, [](int) { say_current(); _exit(3); });
       std::signal(SIGSEGV, [](int) { say_current(); _exit(4); });
       std::signal(SIGFPE, [](int) { say_current(); _exit(5); });
       const rlimit limit{kBytes, kBytes};
