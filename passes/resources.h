@@ -30,7 +30,7 @@ struct Resources {
   /// is set aside by who trains.
   const Dataset* train = nullptr;
   const Dataset* validation = nullptr;
-  Augmentation validation_augmentation;  ///< TrainConfig's, for all that judge on validation data
+  Augmentation validation_augmentation;  ///< TrainConfig's, for all that judge on validation data or refit to the original
   Preprocessing preprocessing;
   /// A model that teaches, given by the user; null: `original` may.
   const Model* teacher = nullptr;

@@ -32,7 +32,7 @@ std::vector<OptionSpec> training_data_options() {
   std::vector<OptionSpec> result = {
       {"train", "FILE", "training samples: .npz, .npy or IDX; FILE:x=ARRAY,y=ARRAY names the arrays", ""},
       {"val", "FILE|SHARE", "samples that choose the best weights, or a share of the training samples", "0.1"},
-      {"val-augment", "TEXT", "changes of images that choose, as for --augment; for a model that knows the originals by heart", ""},
+      {"val-augment", "TEXT", "changes of images that judge and refit, as for --augment; for a model that knows the samples by heart", ""},
   };
   for (OptionSpec& o : preprocessing_options()) result.push_back(std::move(o));
   return result;

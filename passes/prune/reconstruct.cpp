@@ -13,13 +13,13 @@ namespace espalier {
 namespace {
 
 constexpr int64_t kBatch = 64;
-constexpr int64_t kMostSamples = 4096;
-constexpr int64_t kSamplesOfPlanes = 512;        // where a sample gives many rows
-constexpr int64_t kLeastRows = 4096;             // where the data have as many
-constexpr int64_t kRowsAnInput = 8;
-constexpr int64_t kMostNumbers = int64_t{1} << 24;  // of one regression: 128 MB
-constexpr int64_t kMostProducts = int64_t{8} << 30; // multiply-accumulates of one Gram matrix
-constexpr int64_t kMostMacs = int64_t{32} << 30;    // of the runs for one weight
+constexpr int64_t kMostSamples = 16384;
+constexpr int64_t kSamplesOfPlanes = 4096;         // where a sample gives many rows
+constexpr int64_t kLeastRows = 4096;               // where the data have as many
+constexpr int64_t kRowsAnInput = 16;
+constexpr int64_t kMostNumbers = int64_t{1} << 24;    // of one regression: 128 MB
+constexpr int64_t kMostProducts = int64_t{16} << 30;  // multiply-accumulates of one Gram matrix
+constexpr int64_t kMostMacs = int64_t{64} << 30;      // of the runs for one weight
 
 /// A constant, one number a channel, that shifts a node's output: to shift it by d, `scale` times d is added.
 struct Shift {
@@ -51,7 +51,7 @@ class Reconstruction {
         cut_(cut),
         options_(options),
         batcher_(data, input_slots(cut.graph), preprocessing,
-                 {.batch_size = std::min(kBatch, data.size()), .shuffle = true, .seed = options.seed, .augmentation = {}}) {}
+                 {.batch_size = std::min(kBatch, data.size()), .shuffle = true, .seed = options.seed, .augmentation = options.augmentation}) {}
 
   Reconstructed run() {
     const std::vector<const Sink*> sinks = lossy_sinks();

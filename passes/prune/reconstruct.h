@@ -5,6 +5,7 @@
 #include <string>
 
 #include "lib/analysis/surgeon.h"
+#include "lib/data/batcher.h"
 #include "lib/data/dataset.h"
 #include "lib/data/preprocess.h"
 
@@ -12,6 +13,7 @@ namespace espalier {
 
 struct ReconstructOptions {
   uint64_t seed = 0;
+  Augmentation augmentation;   ///< of the samples, each of which is seen in one view
   std::function<bool()> stop;  ///< asked between batches; true throws Error(interrupted). May be empty.
 };
 
@@ -36,7 +38,7 @@ struct Reconstructed {
 /// MatMul by a matrix; all others, shared weights and what does not run are skipped and counted. A weight where the held-out rows
 /// gain nothing stays as cut.
 ///
-/// Costs two runs of the net on at most 4096 samples a weight, fewer for large nets, and memory for a few thousand rows.
+/// Costs two runs of the net on at most 16384 samples a weight, fewer for large nets, and memory for a few thousand rows.
 /// Deterministic; does not depend on the number of threads but by rounding of the runs.
 /// keep: by root of `table`. Throws Error(bad_data) where data do not fit the model.
 /// Source: Luo et al. 2017 (ThiNet, section 3.2), He et al. 2017 (channel pruning, equation 2 with the mask given).

@@ -102,7 +102,7 @@ class Judge {
 
 Reconstructed recover(const PassContext& c, const UnitTable& table, Chosen& chosen, const Dataset& train) {
   const Resources& resources = c.resources();
-  return reconstruct(table, chosen.keep, chosen.cut, train, resources.preprocessing, {resources.seed, resources.stop});
+  return reconstruct(table, chosen.keep, chosen.cut, train, resources.preprocessing, {resources.seed, resources.validation_augmentation, resources.stop});
 }
 
 Trial attempt(const PassContext& c, const UnitTable& table, BudgetOptions budget, const Way& way, std::vector<double> scores,
