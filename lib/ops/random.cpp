@@ -2,6 +2,7 @@
 // graphs have forms of their own, in our domain, with the number of the step (int64 scalar) as one input more at the end: each
 // step draws others.
 
+#include <algorithm>
 #include <cmath>
 
 #include "lib/ops/elementwise.h"

@@ -75,7 +75,7 @@ struct UnitTable {
   std::vector<RowConstraint> constraints;     ///< stated by ops
   std::vector<RowConstraint> rows;            ///< all of them, bundles with rows included, after finish()
   std::vector<UnitBirth> births;
-  std::vector<StateUnits> states;             ///< declared by the user
+  std::vector<StateUnits> states;             ///< declared by the user, and carried by Loops and Scans
 
   /// Drops axes along which ids are constant, turns bundles as contractions demand and collects `rows`. Again after
   /// every later join.

@@ -2,6 +2,7 @@
 // sizes than those that the file was traced with still fit.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "lib/analysis/infer.h"

@@ -2,6 +2,7 @@
 // each input, output and attribute; and every case runs as a plan, too.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <iostream>
