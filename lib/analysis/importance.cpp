@@ -157,15 +157,15 @@ std::vector<double> taylor(const UnitTable& table, const std::map<std::string, T
   throw Error(ErrorKind::non_finite, "the worth of a group of " + std::to_string(group.members.size()) + " units is not finite");
 }
 
-/// Divides each group by the mean of its free units.
-void normalise(const UnitTable& table, std::vector<double>& worth) {
+/// Divides each group by a power of the mean of its free units.
+void normalise(const UnitTable& table, double power, std::vector<double>& worth) {
   for (const UnitGroup& group : unit_groups(table)) {
     double sum = 0;
     for (const int32_t unit : group.free) sum += worth[static_cast<size_t>(unit)];
     if (!std::isfinite(sum)) fail_not_finite(table, group);
     if (sum <= 0) continue;
-    const double mean = sum / static_cast<double>(group.free.size());
-    for (const int32_t unit : group.free) worth[static_cast<size_t>(unit)] /= mean;
+    const double by = std::pow(sum / static_cast<double>(group.free.size()), power);
+    for (const int32_t unit : group.free) worth[static_cast<size_t>(unit)] /= by;
   }
 }
 
@@ -195,7 +195,7 @@ std::vector<double> unit_importance(const UnitTable& table, const ImportanceOpti
       for (size_t i = 0; i < worth.size(); ++i) worth[i] = table.units.find(static_cast<int32_t>(i)) == static_cast<int32_t>(i) ? random.uniform(i) : 0;
     }
   }
-  normalise(table, worth);
+  normalise(table, options.normalisation, worth);
   return worth;
 }
 

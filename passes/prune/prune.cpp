@@ -30,7 +30,7 @@ constexpr PassOption kOptions[] = {
     {.name = "params", .kind = Kind::number, .fallback = "", .help = "share of the parameters that stays", .least = 0, .most = 1},
     {.name = "ratio", .kind = Kind::number, .fallback = "", .help = "share of the units of every group that goes", .least = 0, .most = 1},
     {.name = "criterion", .kind = Kind::text, .fallback = "auto", .help = "how the worth of a unit is estimated; auto: what is best on validation data, l2 without data", .choices = "auto|l1|l2|bn|taylor|random"},
-    {.name = "scope", .kind = Kind::text, .fallback = "auto", .help = "units compete in the whole net or in their group; auto: as criterion, global without data", .choices = "auto|global|layer"},
+    {.name = "scope", .kind = Kind::text, .fallback = "auto", .help = "units compete in the whole net, in their group, or half by what their group is worth; auto: as criterion, global without data", .choices = "auto|global|layer|mixed"},
     {.name = "align", .kind = Kind::text, .fallback = "auto", .help = "kept counts are multiples of this: a number, or auto: 16 or 8 for larger groups, 4 where validation data say that it saves much"},
     {.name = "keep", .kind = Kind::text, .fallback = "", .help = "regular expression of nodes whose units stay"},
     {.name = "state", .kind = Kind::text, .fallback = "", .help = "an input and the output that holds it for the next run, which may shrink together: IN:OUT, more behind commas"},

@@ -21,16 +21,22 @@ constexpr int64_t kFineStep = 4;
 constexpr double kTolerable = 0.01;
 constexpr double kFineGain = 0.5;
 constexpr double kUnused = 0.02;
+constexpr double kHalfWay = 0.5;
+
+/// Who competes: all units, by their worth beside their like; those of each group; all, by a worth half way to that to the net.
+enum class Scope { global, layer, mixed };
 
 struct Way {
   Criterion criterion;
-  bool global;
+  Scope scope;
   int64_t align = 0;
 
   std::string str() const {
-    return "{criterion=" + std::string(name(criterion)) + " scope=" + (global ? "global" : "layer") +
+    const std::string_view among = scope == Scope::layer ? "layer" : scope == Scope::mixed ? "mixed" : "global";
+    return "{criterion=" + std::string(name(criterion)) + " scope=" + std::string(among) +
            (align > 0 ? " align=" + std::to_string(align) : "") + "}";
   }
+  double normalisation() const { return scope == Scope::mixed ? kHalfWay : 1; }
 };
 
 /// The data as trials see them: what is learned from, and what is judged on.
@@ -56,11 +62,11 @@ std::vector<Way> ways_of(const PassContext& c, const BudgetOptions& budget, cons
   if (criterion != "auto") criteria = {parse_criterion(criterion)};
   else if (tried && samples.train->labelled()) criteria = {Criterion::taylor, Criterion::l2};
   else criteria = {Criterion::l2};
-  std::vector<bool> scopes = {budget.global};
-  if (scope == "auto" && tried && budget.kind != BudgetOptions::Kind::ratio) scopes = {true, false};
+  std::vector<Scope> scopes = {scope == "mixed" ? Scope::mixed : budget.global ? Scope::global : Scope::layer};
+  if (scope == "auto" && tried && budget.kind != BudgetOptions::Kind::ratio) scopes = {Scope::global, Scope::layer};
   std::vector<Way> ways;
   for (const Criterion one : criteria) {
-    for (const bool global : scopes) ways.push_back({one, global, budget.align});
+    for (const Scope among : scopes) ways.push_back({one, among, budget.align});
   }
   return ways;
 }
@@ -108,7 +114,7 @@ Reconstructed recover(const PassContext& c, const UnitTable& table, Chosen& chos
 Trial attempt(const PassContext& c, const UnitTable& table, BudgetOptions budget, const Way& way, std::vector<double> scores,
               const Samples& samples) {
   Trial trial{table, {}, {}, std::move(scores), way.str(), {}, 1, {}};
-  budget.global = way.global;
+  budget.global = way.scope != Scope::layer;
   budget.align = way.align;
   budget.scores = trial.scores;
   budget.seed = c.resources().seed;
@@ -137,12 +143,13 @@ bool dispensable(const Error& error) {
   return error.kind() == ErrorKind::bad_data || error.kind() == ErrorKind::usage || error.kind() == ErrorKind::non_finite;
 }
 
-/// Worth by the way's criterion; nothing, with a note, where auto can do without it.
-std::optional<std::vector<double>> worth_of(PassContext& c, const UnitTable& table, Criterion criterion, const Samples& samples) {
+/// Worth by the way's criterion; nothing, with a note, where auto can do without it. `gradients`: empty, or made before.
+std::optional<std::vector<double>> worth_of(PassContext& c, const UnitTable& table, const Way& way, const Samples& samples,
+                                            std::map<std::string, Tensor>& gradients) {
+  const Criterion criterion = way.criterion;
   try {
-    ImportanceOptions options{criterion, {}, c.resources().seed};
-    if (criterion == Criterion::taylor) options.gradients = gradients_of(*table.given, c.resources(), samples.train);
-    return unit_importance(table, options);
+    if (criterion == Criterion::taylor && gradients.empty()) gradients = gradients_of(*table.given, c.resources(), samples.train);
+    return unit_importance(table, {criterion, gradients, c.resources().seed, way.normalisation()});
   } catch (const Error& error) {
     if (c.options().text("criterion") != "auto" || !dispensable(error)) throw;
     c.note(std::string(name(criterion)) + " was not tried: " + error.what());
@@ -169,8 +176,7 @@ class Contest {
 
   /// Tries one, and judges it where `judged`. False where it could not be judged: others are not comparable.
   bool enter(const Way& way, bool judged) {
-    if (!worth_.contains(way.criterion)) worth_[way.criterion] = worth_of(context_, table_, way.criterion, samples_);
-    if (!worth_[way.criterion]) return true;
+    if (!worth(way)) return true;
     Entry entry = make(way, judged);
     const bool met = entry.trial.missed.empty(), nearer = best_ && met != best_->trial.missed.empty();
     const bool better = nearer ? met : entry.metrics && (!best_ || !best_->metrics || entry.metrics->loss < best_->metrics->loss);
@@ -180,15 +186,16 @@ class Contest {
   }
 
   /// Tries the ways of the best one's criterion again in finer steps, where the coarse ones met the budget and cost much.
-  void refine(const std::vector<Way>& ways) {
+  void refine(std::vector<Way> ways) {
     if (!best_ || !best_->metrics || !best_->trial.missed.empty()) return;
     const auto original = judge(context_, *table_.given, *table_.given, samples_);
     if (!original || !costly(*best_->metrics, *original)) return;
     const Criterion criterion = best_->way.criterion;
+    if (context_.options().text("scope") == "auto") ways.push_back({criterion, Scope::mixed});
     const double gain = best_->trial.reached < (1 - kUnused) * budget_.share ? 1 : kFineGain;
     double least = original->loss + gain * (best_->metrics->loss - original->loss);
     for (Way way : ways) {
-      if (way.criterion != criterion) continue;
+      if (way.criterion != criterion || !worth(way)) continue;
       way.align = kFineStep;
       Entry entry = make(way, true);
       if (!entry.metrics || !entry.trial.missed.empty() || !(entry.metrics->loss < least)) continue;
@@ -212,8 +219,14 @@ class Contest {
     std::optional<Metrics> metrics;
   };
 
+  const std::optional<std::vector<double>>& worth(const Way& way) {
+    const auto [at, fresh] = worth_.try_emplace({way.criterion, way.normalisation()});
+    if (fresh) at->second = worth_of(context_, table_, way, samples_, gradients_);
+    return at->second;
+  }
+
   Entry make(const Way& way, bool judged) {
-    Entry entry{way, attempt(context_, table_, budget_, way, *worth_[way.criterion], samples_), {}};
+    Entry entry{way, attempt(context_, table_, budget_, way, *worth(way), samples_), {}};
     if (judged) entry.metrics = judge(context_, *table_.given, entry.trial.chosen.cut.graph, samples_);
     if (!entry.metrics) return entry;
     std::ostringstream text;
@@ -233,7 +246,8 @@ class Contest {
   const UnitTable& table_;
   const BudgetOptions& budget_;
   const Samples& samples_;
-  std::map<Criterion, std::optional<std::vector<double>>> worth_;
+  std::map<std::pair<Criterion, double>, std::optional<std::vector<double>>> worth_;
+  std::map<std::string, Tensor> gradients_;
   std::optional<Entry> best_;
   std::string tried_;
 };

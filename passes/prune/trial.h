@@ -30,12 +30,13 @@ Reconstructed recover(const PassContext& context, const UnitTable& table, Chosen
 /// Meets the budget by the criterion and the scope that the options name. Where they are left to `auto` and there are data,
 /// taylor (with labels) and l2, each with global and layer, are cut and reconstructed, and the one with the least loss on
 /// at most 2048 validation samples is taken (resources.validation, else a tenth of the training data is kept from all four):
-/// cross-entropy or squared error with labels, KL divergence from the original's scores without. Where align is `auto` too,
-/// and the best way costs more than a point of top1 (or agreement), its criterion is tried again in steps of 4, with the same
-/// scopes; they are taken where they at least halve what the cut adds to the original's loss, or lessen it and the coarse steps
-/// left more than 2 % of the budget unused. Without data auto is l2, global, and steps of 16 and 8 (aligned_step). `table`: as
-/// assigned. A budget out of reach is told by PassContext::missed, and the smallest result is taken. Throws Error(usage) for
-/// taylor without labels.
+/// cross-entropy or squared error with labels, KL divergence from the original's scores without.
+/// Where align is `auto` too, and the best way costs more than a point of top1 (or agreement), its criterion is tried again in
+/// steps of 4, with both scopes and with mixed, which divides worth by the root of its group's mean only. The best of these is
+/// taken where it at least halves what the cut adds to the original's loss, or lessens it and the coarse steps left more than
+/// 2 % of the budget unused.
+/// Without data auto is l2, global, and steps of 16 and 8 (aligned_step). `table`: as assigned. A budget out of reach is told
+/// by PassContext::missed, and the smallest result is taken. Throws Error(usage) for taylor without labels.
 Trial best_trial(PassContext& context, const UnitTable& table, const BudgetOptions& budget);
 
 /// "12.5 %".

@@ -85,6 +85,25 @@ TEST(Prune, AppliesAPlanWrittenByHand) {
   EXPECT_EQ(constant(model, "w"), parse_tensor("float[3,2] {1, 40, 1, 40, 1, 40}"));
 }
 
+TEST(Prune, TheScopeSaysWhoCompetes) {
+  const std::string text = R"(graph g (x: float[1,2]) -> (y) opset 13 {
+    w: float[2,4] = {100, 101, 102, 103, 100, 101, 102, 103}
+    v: float[4,4] = {1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4}
+    u: float[4,1] = {1, 1, 1, 1}
+    h = MatMul(x, w)
+    k = MatMul(h, v)
+    y = MatMul(k, u)
+  })";
+  const auto left = [&](const std::string& scope) {
+    Model model;
+    model.graph = parse_graph(text);
+    run(model, "prune{params=0.7 criterion=l1 align=1 reconstruct=false scope=" + scope + "}");
+    return std::pair(constant(model, "w").dims()[1], constant(model, "u").dims()[0]);
+  };
+  EXPECT_EQ(left("layer"), std::pair(int64_t{3}, int64_t{3}));
+  EXPECT_EQ(left("mixed"), std::pair(int64_t{4}, int64_t{2})) << "all of the first layer is worth more than any of the second";
+}
+
 TEST(Prune, NeedsExactlyOneBudgetAndAKnownCriterion) {
   for (const char* text : {"prune", "prune{flops=0.5 params=0.5}", "prune{flops=0.5 criterion=taylor}", "prune{flops=0.5 align=x}"}) {
     SCOPED_TRACE(text);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include <algorithm>
 
 #include "lib/analysis/importance.h"
@@ -140,6 +142,8 @@ TEST(Importance, SumsOutputRowsAndInputColumns) {
   EXPECT_NEAR(l1[0], 3 / 5.0, 1e-12);
   EXPECT_NEAR(l1[1], 6 / 5.0, 1e-12);
   EXPECT_NEAR(l1[2], 6 / 5.0, 1e-12);
+  EXPECT_NEAR(unit_importance(table, {Criterion::l1, {}, 0, 0})[2], 6, 1e-12);
+  EXPECT_NEAR(unit_importance(table, {Criterion::l1, {}, 0, 0.5})[2], 6 / std::sqrt(5.0), 1e-12);
   const std::map<std::string, Tensor> gradients = {{"w", parse_tensor("float[2,3] {1, 1, 1, 1, 1, 1}")},
                                                    {"v", parse_tensor("float[3,1] {0, 0, 1}")}};
   // taylor: 1+1, 2+2, 6; divided by the mean 4.
