@@ -16,9 +16,9 @@ constexpr int64_t kJudged = 2048;
 constexpr double kSetAside = 0.1;
 /// Channels that runtimes still take together.
 constexpr int64_t kFineStep = 4;
-/// Steps of 16 and 8 run faster, and training brings a point or two of top1 back: finer ones are for cuts that cost more than
-/// that, if they save half of the added loss, or save some of it and the coarse ones left more than kUnused of the budget unused.
-constexpr double kTolerable = 0.02;
+/// Steps of 16 and 8 run faster: finer ones are for cuts that cost more than a point of top1, if they save half of the added
+/// loss, or save some of it and the coarse ones left more than kUnused of the budget unused.
+constexpr double kTolerable = 0.01;
 constexpr double kFineGain = 0.5;
 constexpr double kUnused = 0.02;
 constexpr double kHalfWay = 0.5;

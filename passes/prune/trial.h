@@ -31,7 +31,7 @@ Reconstructed recover(const PassContext& context, const UnitTable& table, Chosen
 /// taylor (with labels) and l2, each with global and layer, are cut and reconstructed, and the one with the least loss on
 /// at most 2048 validation samples is taken (resources.validation, else a tenth of the training data is kept from all four):
 /// cross-entropy or squared error with labels, KL divergence from the original's scores without.
-/// Where align is `auto` too, and the best way costs more than two points of top1 (or agreement), its criterion is tried again in
+/// Where align is `auto` too, and the best way costs more than a point of top1 (or agreement), its criterion is tried again in
 /// steps of 4, with both scopes and with mixed, which divides worth by the root of its group's mean only. The best of these is
 /// taken where it at least halves what the cut adds to the original's loss, or lessens it and the coarse steps left more than
 /// 2 % of the budget unused.
