@@ -33,7 +33,8 @@ struct ImportanceOptions {
 };
 
 /// Worth by id (that of a class stands at its root, 0 elsewhere), over all weights in which the unit stands: output rows
-/// and input columns of every layer it runs through, biases left out. Groups are normalised, so that they compare. batch_norm: a group without a BatchNormalization is judged by l2.
+/// and input columns of every layer it runs through, biases left out. Groups are normalised, so that they compare.
+/// batch_norm: a group without a BatchNormalization is judged by l2.
 /// Throws Error(usage) for taylor where no weight of any group has a gradient, Error(bad_data) where weights of free units are NaN
 /// or infinite, Error(non_finite) where gradients are.
 std::vector<double> unit_importance(const UnitTable& table, const ImportanceOptions& options);

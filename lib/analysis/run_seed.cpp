@@ -15,18 +15,13 @@ bool has_open_body(const Attribute& attribute) {
   return body && needs_run_seed(**body);
 }
 
-/// FNV-1a of a name, begun with that of an outer one.
-uint32_t folded(uint32_t hash, const std::string& name) {
-  for (const char letter : name) hash = (hash ^ static_cast<unsigned char>(letter)) * 16777619u;
-  return hash * 16777619u;
-}
-
+/// outer: the stream of the node whose body the graph is.
 void seed_nodes(Graph& graph, uint64_t seed, uint32_t outer) {
   const std::vector<NodeId> nodes(graph.nodes().begin(), graph.nodes().end());
   for (const NodeId id : nodes) {
     const Node node = graph.node(id);
     const auto made = std::find_if(node.outputs.begin(), node.outputs.end(), [](ValueId v) { return v != kNone; });
-    const uint32_t stream = folded(outer, made == node.outputs.end() ? node.name : graph.value(*made).name);
+    const uint32_t stream = stream_of(made == node.outputs.end() ? node.name : graph.value(*made).name, outer);
     if (is_open(node)) {
       graph.set_attribute(id, std::string(kRunSeed), static_cast<int64_t>(seed));
       graph.set_attribute(id, std::string(kRunStream), static_cast<int64_t>(stream));
@@ -34,7 +29,7 @@ void seed_nodes(Graph& graph, uint64_t seed, uint32_t outer) {
     for (const Attribute& attribute : node.attributes) {
       if (!has_open_body(attribute)) continue;
       Graph body = *std::get<Body>(attribute.value);
-      seed_nodes(body, seed, folded(stream, attribute.name));
+      seed_nodes(body, seed, stream_of(attribute.name, stream));
       graph.set_attribute(id, attribute.name, std::make_shared<const Graph>(std::move(body)));
     }
   }
@@ -50,7 +45,7 @@ bool needs_run_seed(const Graph& graph) {
 }
 
 void set_run_seed(Graph& graph, uint64_t seed) {
-  if (needs_run_seed(graph)) seed_nodes(graph, seed, 2166136261u);
+  if (needs_run_seed(graph)) seed_nodes(graph, seed, kOutermost);
 }
 
 }  // namespace espalier

@@ -5,16 +5,11 @@
 #include "lib/ops/op.h"
 
 namespace espalier {
-namespace {
 
-/// FNV-1a of a name.
-uint32_t stream_of(const std::string& name) {
-  uint32_t hash = 2166136261u;
-  for (const char letter : name) hash = (hash ^ static_cast<unsigned char>(letter)) * 16777619u;
-  return hash;
+uint32_t stream_of(const std::string& name, uint32_t outer) {
+  for (const char letter : name) outer = (outer ^ static_cast<unsigned char>(letter)) * 16777619u;
+  return outer * 16777619u;
 }
-
-}  // namespace
 
 Random random_of(const Node& node, RandomUse use) {
   if (const Attribute* own = node.find("seed")) {

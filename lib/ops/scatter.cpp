@@ -69,7 +69,6 @@ void evaluate_nd(EvaluateContext& c) {
   c.set(0, scattered(data, positions_of(tuple_runs(c, data.dims(), c.input(1), 0)), c.input(2), reduction_of(c.node())));
 }
 
-/// Replacing and adding; the other reductions are rare.
 Combine combine_of(Reduction reduction) {
   switch (reduction) {
     case Reduction::add: return Combine::add;

@@ -134,7 +134,8 @@ std::map<std::string, Dims> sizes_of(const Graph& graph, const Resources& resour
 
 /// What stays by a plan file.
 Trial planned(PassContext& c, const UnitTable& table) {
-  Trial trial{table, {}, {}, {}, "", {}, 1, {}};
+  Trial trial;
+  trial.table = table;
   trial.chosen = cut_chosen(trial.table, apply_plan(table, parse_plan(read_file(c.options().text("plan"), kMaxPlanBytes))));
   trial.as_cut = trial.chosen.cut.graph;
   if (reconstructs(c)) trial.reconstructed = recover(c, trial.table, trial.chosen);

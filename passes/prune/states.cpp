@@ -7,6 +7,16 @@
 #include "passes/resources.h"
 
 namespace espalier::passes {
+namespace {
+
+/// The states that a user declared; what Loop and Scan carry is nobody's business outside.
+std::vector<StateUnits> interface_states(const UnitTable& table) {
+  std::vector<StateUnits> result = table.states;
+  std::erase_if(result, [&](const StateUnits& s) { return !table.graph->is_input(s.input); });
+  return result;
+}
+
+}  // namespace
 
 std::vector<DeclaredState> states_of(const Graph& graph, const std::string& text) {
   const auto among = [&](const std::vector<ValueId>& values, const std::string& name) {
@@ -24,13 +34,6 @@ std::vector<DeclaredState> states_of(const Graph& graph, const std::string& text
     if (!found) throw Error(ErrorKind::usage, "state '" + part + "' is no input:output of the model").hint("espalier info lists both");
   }
   return states;
-}
-
-/// The states that a user declared; what Loop and Scan carry is nobody's business outside.
-static std::vector<StateUnits> interface_states(const UnitTable& table) {
-  std::vector<StateUnits> result = table.states;
-  std::erase_if(result, [&](const StateUnits& s) { return !table.graph->is_input(s.input); });
-  return result;
 }
 
 void refuse_states_with_data(const PassContext& c, const UnitTable& table) {

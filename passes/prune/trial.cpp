@@ -62,7 +62,7 @@ std::vector<Way> ways_of(const PassContext& c, const BudgetOptions& budget, cons
   if (criterion != "auto") criteria = {parse_criterion(criterion)};
   else if (tried && samples.train->labelled()) criteria = {Criterion::taylor, Criterion::l2};
   else criteria = {Criterion::l2};
-  std::vector<Scope> scopes = {scope == "mixed" ? Scope::mixed : budget.global ? Scope::global : Scope::layer};
+  std::vector<Scope> scopes = {!budget.global ? Scope::layer : scope == "mixed" ? Scope::mixed : Scope::global};
   if (scope == "auto" && tried && budget.kind != BudgetOptions::Kind::ratio) scopes = {Scope::global, Scope::layer};
   std::vector<Way> ways;
   for (const Criterion one : criteria) {
@@ -114,7 +114,10 @@ Reconstructed recover(const PassContext& c, const UnitTable& table, Chosen& chos
 
 Trial attempt(const PassContext& c, const UnitTable& table, BudgetOptions budget, const Way& way, std::vector<double> scores,
               const Samples& samples) {
-  Trial trial{table, {}, {}, std::move(scores), way.str(), {}, 1, {}};
+  Trial trial;
+  trial.table = table;
+  trial.scores = std::move(scores);
+  trial.way = way.str();
   budget.global = way.scope != Scope::layer;
   budget.align = way.align;
   budget.scores = trial.scores;
